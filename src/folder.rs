@@ -1,0 +1,144 @@
+//! What the view asks of a kind of folder: how its names and its contents are stored. A vault is one kind, a recipe folder another.
+//!
+//! The view owns inodes, descriptors, locks and permissions and knows nothing of cryptography; an implementation owns bytes and names and knows nothing of
+//! inodes. Every call gets the descriptors it works on.
+
+use crate::error::Result;
+use crate::name::{CipherName, DirId, PlainName};
+use rustix::fs::{FileType, Stat};
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+
+/// A kind of folder.
+pub trait Folder: Send + Sync {
+    /// The id of the root directory.
+    fn root(&self) -> DirId;
+    /// The id of the directory `dir`, whose encoded name in the directory `parent` is `name`.
+    ///
+    /// # Errors
+    /// What reading it says; damage when an id is there that is not ours.
+    fn directory_id(&self, parent: DirId, name: &CipherName, dir: BorrowedFd<'_>) -> Result<DirId>;
+    /// Makes sure that the directory `dir` keeps its id when it gets another name.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn pin_directory_id(&self, id: DirId, dir: BorrowedFd<'_>) -> Result<()>;
+    /// Undoes [`pin_directory_id`](Self::pin_directory_id) in a directory that holds nothing else, so that it can be removed. Returns whether there was something to undo.
+    ///
+    /// # Errors
+    /// ENOTEMPTY when the directory holds an entry.
+    fn empty_directory(&self, dir: BorrowedFd<'_>) -> Result<bool>;
+
+    /// How `name` is stored in the directory `dir`.
+    ///
+    /// # Errors
+    /// A name that this folder cannot hold.
+    fn seal_name(&self, dir: DirId, name: &PlainName) -> Result<CipherName>;
+    /// The entry `stored` of the directory `dir`, open as `fd`: its plaintext name and stored name, `None` when it is not shown.
+    fn open_name(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)>;
+    /// Does what must be durable before the entry `name` appears in the directory `fd`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn before_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) -> Result<()>;
+    /// Cleans up after the entry `name` has gone from the directory `fd`, or never came to be.
+    fn after_entry(&self, name: &CipherName, fd: BorrowedFd<'_>);
+
+    /// The size to show for an entry, from what `stat` says of it.
+    fn plain_size(&self, kind: FileType, stat: &Stat) -> u64;
+    /// The stored form of a symlink's target.
+    ///
+    /// # Errors
+    /// ENAMETOOLONG when it does not fit.
+    fn seal_target(&self, target: &[u8]) -> Result<Vec<u8>>;
+    /// The target of a symlink.
+    ///
+    /// # Errors
+    /// Damage.
+    fn open_target(&self, stored: &[u8]) -> Result<Vec<u8>>;
+
+    /// The stored name of an attribute.
+    ///
+    /// # Errors
+    /// A name that does not fit.
+    fn seal_attribute_name(&self, name: &CStr) -> Result<std::ffi::CString>;
+    /// The attribute stored under `stored`; `None` when it is not shown.
+    fn open_attribute_name(&self, stored: &CStr) -> Option<Vec<u8>>;
+    /// The stored value of an attribute.
+    ///
+    /// # Errors
+    /// A value that does not fit.
+    fn seal_attribute(&self, name: &CStr, value: &[u8]) -> Result<Vec<u8>>;
+    /// The value of an attribute.
+    ///
+    /// # Errors
+    /// Damage.
+    fn open_attribute(&self, name: &CStr, stored: &[u8]) -> Result<Vec<u8>>;
+
+    /// The state of the contents of the regular file open as `file`. Reads nothing that a later call can read.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn contents(&self, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>>;
+}
+
+/// The contents of one regular file, shared by all who have it open. The view serialises: `&self` calls run side by side, `&mut self` calls alone.
+///
+/// All offsets and lengths are plaintext bytes. `file` is always the file that the state was made from, open for reading and, for `&mut self`, writing.
+pub trait Contents: Send + Sync {
+    /// The file's length.
+    fn len(&self) -> u64;
+    /// Up to `len` bytes from `offset` into `buf`, which is cleared first; fewer only at the end of the file.
+    ///
+    /// # Errors
+    /// Damage, or what the operating system says.
+    fn read_at(&self, file: BorrowedFd<'_>, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()>;
+    /// Writes all of `data` at `offset`; a gap beyond the end becomes zeros.
+    ///
+    /// # Errors
+    /// What the operating system says. What could be read before can be read after, and the length is the old one or covers whole what was written.
+    fn write_at(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()>;
+    /// Makes the file `len` bytes long, cutting it or appending zeros (as a hole where they fill records).
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()>;
+    /// Makes the bytes in the range read as zeros, giving back their space where that can be done. Does not change the length; beyond the end it does nothing.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    fn zero(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()>;
+    /// Takes space for the range beforehand, without changing the length.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    fn allocate(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()>;
+    /// The first byte from `offset` on that is data, or that is a hole; the end of the file counts as a hole.
+    ///
+    /// # Errors
+    /// ENXIO when there is none.
+    fn seek(&self, file: BorrowedFd<'_>, offset: u64, to: SeekTo) -> Result<u64>;
+    /// Makes everything that was written durable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<()>;
+}
+
+/// What [`Contents::seek`] looks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeekTo {
+    /// Data (SEEK_DATA).
+    Data,
+    /// A hole (SEEK_HOLE).
+    Hole,
+}
+
+/// What [`Contents::sync`] makes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Contents and what is needed to read them (fdatasync).
+    Data,
+    /// The metadata, too (fsync).
+    All,
+}

@@ -1,0 +1,22 @@
+//! plainview keeps a folder encrypted on disk and shows it in the clear while it is mounted.
+//!
+//! A password becomes keys, keys seal records, records make files, names make directories, both make a view, and the kernel asks the view. The modules
+//! below are in that order, and each depends only on those above it (`tests/layering.rs` keeps it so):
+//! a [`secret`] is zeroed when dropped; a [`password`] comes from a person or a program and is made slow to guess; [`keys`] are derived from each other,
+//! and `plainview.toml` keeps the master key; a [`record`] is 4 KiB of a file, sealed; a [`name`] is an entry of a directory, sealed; a [`folder`] is what any kind of encrypted folder
+//! can do, and a [`vault`] is the kind that plainview makes; the [`view`] shows a folder in the clear; [`fuse`] lets the kernel ask it; [`mount`] starts
+//! and ends that; [`cli`] is what people type.
+
+pub mod cli;
+pub mod error;
+pub mod folder;
+pub mod fuse;
+pub mod keys;
+pub mod mount;
+pub mod name;
+pub mod password;
+pub mod record;
+pub mod secret;
+pub mod sys;
+pub mod vault;
+pub mod view;
