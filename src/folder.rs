@@ -118,6 +118,8 @@ pub trait Contents: Send + Sync {
     /// # Errors
     /// ENXIO when there is none.
     fn seek(&self, file: BorrowedFd<'_>, offset: u64, to: SeekTo) -> Result<u64>;
+    /// Whether there is something that only this state knows, so that it must not be dropped yet.
+    fn has_pending(&self) -> bool;
     /// Makes everything that was written durable.
     ///
     /// # Errors
