@@ -12,7 +12,9 @@ pub fn link(fd: BorrowedFd<'_>) -> CString {
 
 /// Where the open file lies, for messages: what the kernel calls it, or nothing.
 pub fn path(fd: BorrowedFd<'_>) -> OsString {
-    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default().into_os_string()
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+        .unwrap_or_default()
+        .into_os_string()
 }
 
 /// Opens the open file once more, with other flags. Works for files that were unlinked.

@@ -15,7 +15,11 @@ const NAME_FILE_PREFIX: &[u8] = b"plainview.name.";
 pub(super) fn id(cipher: &NameCipher, parent: DirId, name: &CipherName, dir: BorrowedFd<'_>) -> Result<DirId> {
     match temporary::read_small(dir, DIRID_FILE, DIRID_LEN) {
         Ok(bytes) => cipher.open_dirid(&bytes).map_err(|_| {
-            log::error!("{}/{}: does not decode", descriptor::path(dir).display(), DIRID_FILE.to_string_lossy());
+            log::error!(
+                "{}/{}: does not decode",
+                descriptor::path(dir).display(),
+                DIRID_FILE.to_string_lossy()
+            );
             Error::Undecodable("directory id")
         }),
         Err(Errno::NOENT) => Ok(cipher.child(parent, name.encoded())),

@@ -12,18 +12,33 @@ use std::os::fd::BorrowedFd;
 const ENCODED_MAX: usize = 363;
 
 /// The name of the long entry `stored`; `None` when its name file is missing, damaged or another's.
-pub(super) fn open(cipher: &NameCipher, dir: DirId, stored: &CStr, name_file: CString, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)> {
+pub(super) fn open(
+    cipher: &NameCipher,
+    dir: DirId,
+    stored: &CStr,
+    name_file: CString,
+    fd: BorrowedFd<'_>,
+) -> Option<(PlainName, CipherName)> {
     let encoded = temporary::read_small(fd, &name_file, ENCODED_MAX).ok()?;
     if !cipher.long_entry_fits(stored, &encoded) {
         return None;
     }
     let name = cipher.open(dir, &encoded).ok()?;
-    Some((name, CipherName::Long { entry: stored.to_owned(), name_file, encoded: encoded.into() }))
+    Some((
+        name,
+        CipherName::Long {
+            entry: stored.to_owned(),
+            name_file,
+            encoded: encoded.into(),
+        },
+    ))
 }
 
 /// Makes the name file of a long name, durably, before its entry appears: an entry without it could not be shown.
 pub(super) fn before_entry(name: &CipherName, fd: BorrowedFd<'_>) -> Result<()> {
-    let CipherName::Long { name_file, encoded, .. } = name else { return Ok(()) };
+    let CipherName::Long { name_file, encoded, .. } = name else {
+        return Ok(());
+    };
     match temporary::read_small(fd, name_file, ENCODED_MAX) {
         Ok(there) if *there == **encoded => Ok(()),
         Ok(_) | Err(Errno::NOENT) => Ok(temporary::write_durably(fd, name_file, encoded)?),

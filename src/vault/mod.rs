@@ -9,7 +9,7 @@ mod long;
 
 use crate::error::{Error, Result};
 use crate::folder::{Contents, Folder};
-use crate::keys::config::Names;
+use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
 use crate::name::{CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
 use crate::record::{Size, size_on_disk};
@@ -38,7 +38,12 @@ pub struct Vault {
 impl Vault {
     /// The vault of this master key.
     pub fn new(master: &MasterKey, names: Names) -> Self {
-        Self { names, cipher: NameCipher::new(master), content: Arc::new(ContentKey::derive(master)), logged: Mutex::default() }
+        Self {
+            names,
+            cipher: NameCipher::new(master),
+            content: Arc::new(ContentKey::derive(master)),
+            logged: Mutex::default(),
+        }
     }
 
     /// Logs, once, that an entry is not shown. Its name on disk is no secret.
@@ -87,12 +92,18 @@ impl Folder for Vault {
 
     fn open_name(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)> {
         if self.names == Names::Plain {
-            let name = PlainName::new(stored.to_bytes()).ok().filter(|name| !name.as_bytes().starts_with(RESERVED))?;
+            let name = PlainName::new(stored.to_bytes())
+                .ok()
+                .filter(|name| !name.as_bytes().starts_with(RESERVED))?;
             return Some((name, CipherName::Short(stored.to_owned())));
         }
         let opened = match NameCipher::classify(stored) {
             EntryKind::Reserved => return None,
-            EntryKind::Short => self.cipher.open(dir, stored.to_bytes()).map(|name| (name, CipherName::Short(stored.to_owned()))).ok(),
+            EntryKind::Short => self
+                .cipher
+                .open(dir, stored.to_bytes())
+                .map(|name| (name, CipherName::Short(stored.to_owned())))
+                .ok(),
             EntryKind::Long { name_file } => long::open(&self.cipher, dir, stored, name_file, fd),
         };
         if opened.is_none() {
@@ -170,7 +181,9 @@ impl Folder for Vault {
         if is_acl(name) {
             return Ok(stored.to_vec());
         }
-        self.cipher.open_attribute(name.to_bytes(), stored).map_err(|_| Error::Undecodable("extended attribute"))
+        self.cipher
+            .open_attribute(name.to_bytes(), stored)
+            .map_err(|_| Error::Undecodable("extended attribute"))
     }
 
     fn contents(&self, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {

@@ -60,7 +60,10 @@ impl View {
             Some(Open::Path(_)) | None => self.folder.plain_size(inode.kind, stat),
         };
         let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-        let time = |secs: i64, nanos: u64| Time { secs, nanos: narrow(nanos) };
+        let time = |secs: i64, nanos: u64| Time {
+            secs,
+            nanos: narrow(nanos),
+        };
         Attr {
             node: inode.node,
             size,
@@ -117,7 +120,9 @@ impl View {
     ) -> Result<T> {
         let _change = inode.change();
         let open = self.file(inode)?;
-        let Open::File(file) = &*open else { return Err(crate::error::Error::Stale) };
+        let Open::File(file) = &*open else {
+            return Err(crate::error::Error::Stale);
+        };
         let body = &mut *file.body.write();
         self.make_writable(inode, body)?;
         action(body.fd.as_fd(), &mut *body.contents)
@@ -147,7 +152,10 @@ fn change_owner(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
 
 fn change_times(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
     if changes.atime.is_some() || changes.mtime.is_some() {
-        let times = Timestamps { last_access: timespec(changes.atime), last_modification: timespec(changes.mtime) };
+        let times = Timestamps {
+            last_access: timespec(changes.atime),
+            last_modification: timespec(changes.mtime),
+        };
         descriptor::set_times(fd, &times)?;
     }
     Ok(())
@@ -155,8 +163,17 @@ fn change_times(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
 
 fn timespec(time: Option<SetTime>) -> Timespec {
     match time {
-        Some(SetTime::To(time)) => Timespec { tv_sec: time.secs, tv_nsec: i64::from(time.nanos) },
-        Some(SetTime::Now) => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        Some(SetTime::To(time)) => Timespec {
+            tv_sec: time.secs,
+            tv_nsec: i64::from(time.nanos),
+        },
+        Some(SetTime::Now) => Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        },
+        None => Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
     }
 }

@@ -118,7 +118,11 @@ impl View {
         while copied < len {
             let step = usize::try_from((len - copied).min(COPY_CHUNK)).unwrap_or(usize::MAX);
             let moved = self.read(from, from_offset + copied, step, &mut chunk).and_then(|()| {
-                if chunk.is_empty() { Ok(()) } else { self.write(to, to_offset + copied, &chunk, Privileges::Kill) }
+                if chunk.is_empty() {
+                    Ok(())
+                } else {
+                    self.write(to, to_offset + copied, &chunk, Privileges::Kill)
+                }
             });
             match moved {
                 Ok(()) if chunk.is_empty() => break,

@@ -23,7 +23,10 @@ impl View {
         let fd = self.make(&at, made)?;
         self.give_to(caller, &at, fd.as_fd(), mode)?;
         let stat = rustix::fs::fstat(&fd)?;
-        let inode = self.table.write().intern(&stat, FileType::RegularFile, at.place(), super::inode::Seen::ChangedByOthers);
+        let inode = self
+            .table
+            .write()
+            .intern(&stat, FileType::RegularFile, at.place(), super::inode::Seen::ChangedByOthers);
         // A number that is used again right after its file was removed: nothing of the old one may be left.
         self.descriptors.remove(inode.node);
         self.keep_file(&inode, fd, &stat, true)?;
@@ -41,7 +44,9 @@ impl View {
         }
         let at = self.new_entry(parent, name)?;
         let device = u64::from(rdev);
-        self.make(&at, || Ok(rustix::fs::mknodat(at.fd(), at.name.entry(), kind, permissions(mode), device)?))?;
+        self.make(&at, || {
+            Ok(rustix::fs::mknodat(at.fd(), at.name.entry(), kind, permissions(mode), device)?)
+        })?;
         self.made(caller, &at, mode)
     }
 
@@ -74,9 +79,19 @@ impl View {
         let inode = self.inode(node)?;
         let at = self.new_entry(parent, name)?;
         let _change = inode.change();
-        let Place::At { parent: from, name: known } = inode.place() else { return Err(Errno::NOENT.into()) };
+        let Place::At { parent: from, name: known } = inode.place() else {
+            return Err(Errno::NOENT.into());
+        };
         let from = self.directory_of(&from)?;
-        self.make(&at, || Ok(rustix::fs::linkat(from.fd(), known.entry(), at.fd(), at.name.entry(), AtFlags::empty())?))?;
+        self.make(&at, || {
+            Ok(rustix::fs::linkat(
+                from.fd(),
+                known.entry(),
+                at.fd(),
+                at.name.entry(),
+                AtFlags::empty(),
+            )?)
+        })?;
         let stat = at.stat()?;
         if Identity::of(&stat) != inode.identity {
             // Somebody else put another file under the known name.
@@ -105,7 +120,12 @@ impl View {
     /// The reply for an entry that was made without being opened.
     fn made(&self, caller: Caller, at: &EntryAt<'_>, mode: u32) -> Result<Entry> {
         if self.gives_away(caller) {
-            let path = rustix::fs::openat(at.fd(), at.name.entry(), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            let path = rustix::fs::openat(
+                at.fd(),
+                at.name.entry(),
+                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
             self.give_to(caller, at, path.as_fd(), mode)?;
         }
         let stat = at.stat()?;

@@ -69,7 +69,13 @@ struct Cache {
 impl Descriptors {
     /// A cache of at most `limit` descriptors (a few more while that many are in use at once).
     pub(super) fn new(limit: usize) -> Self {
-        Self { cache: Mutex::new(Cache { named: LruCache::unbounded(), pinned: HashMap::new() }), limit }
+        Self {
+            cache: Mutex::new(Cache {
+                named: LruCache::unbounded(),
+                pinned: HashMap::new(),
+            }),
+            limit,
+        }
     }
 
     /// What is open of an inode.
@@ -88,7 +94,14 @@ impl Descriptors {
         cache.named.put(node, open);
         let over = (cache.named.len() + cache.pinned.len()).saturating_sub(self.limit);
         if over > 0 {
-            let idle = cache.named.iter().rev().filter(|(_, open)| open.is_idle()).map(|(node, _)| *node).take(over).collect::<Vec<_>>();
+            let idle = cache
+                .named
+                .iter()
+                .rev()
+                .filter(|(_, open)| open.is_idle())
+                .map(|(node, _)| *node)
+                .take(over)
+                .collect::<Vec<_>>();
             closed.extend(idle.iter().filter_map(|node| cache.named.pop(node)));
         }
         // close(2) may take its time: not with the lock held.
@@ -129,6 +142,12 @@ impl Descriptors {
     /// All open files.
     pub(super) fn all(&self) -> Vec<Arc<Open>> {
         let cache = self.cache.lock();
-        cache.named.iter().map(|(_, open)| open).chain(cache.pinned.values()).map(Arc::clone).collect()
+        cache
+            .named
+            .iter()
+            .map(|(_, open)| open)
+            .chain(cache.pinned.values())
+            .map(Arc::clone)
+            .collect()
     }
 }

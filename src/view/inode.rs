@@ -18,7 +18,10 @@ pub(super) struct Identity {
 impl Identity {
     /// The identity of what `stat` describes.
     pub(super) fn of(stat: &Stat) -> Self {
-        Self { dev: stat.st_dev, ino: stat.st_ino }
+        Self {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+        }
     }
 }
 
@@ -112,6 +115,11 @@ impl Inode {
         }
     }
 
+    /// Whether its last known entry was removed.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(*self.place.lock(), Place::Gone)
+    }
+
     /// Announces a change of ours; it counts as ours until the returned guard is dropped, and the next look takes what it finds as ours.
     pub(super) fn change(&self) -> Change<'_> {
         self.changing.fetch_add(1, Ordering::SeqCst);
@@ -181,8 +189,17 @@ impl Table {
     /// A table that knows the root.
     pub(super) fn new(root: &Stat) -> Self {
         let inode = Arc::new(Inode::new(NodeId::ROOT, 0, FileType::Directory, root, Place::Root));
-        let known = Known { inode, lookups: 1, children: 0 };
-        Self { known: HashMap::from([(NodeId::ROOT, known)]), root: Identity::of(root), foreign: HashMap::new(), next_foreign: FOREIGN }
+        let known = Known {
+            inode,
+            lookups: 1,
+            children: 0,
+        };
+        Self {
+            known: HashMap::from([(NodeId::ROOT, known)]),
+            root: Identity::of(root),
+            foreign: HashMap::new(),
+            next_foreign: FOREIGN,
+        }
     }
 
     /// The inode of this number.
@@ -239,7 +256,14 @@ impl Table {
             }
             None => {
                 let inode = Arc::new(Inode::new(node, 0, kind, stat, Place::Gone));
-                self.known.insert(node, Known { inode, lookups: 1, children: 0 });
+                self.known.insert(
+                    node,
+                    Known {
+                        inode,
+                        lookups: 1,
+                        children: 0,
+                    },
+                );
             }
         }
         let inode = self.get(node).expect("it was found or inserted above");
@@ -283,7 +307,10 @@ impl Table {
     }
 
     fn drop_if_unused(&mut self, node: NodeId) -> bool {
-        let unused = self.known.get(&node).is_some_and(|known| known.lookups == 0 && known.children == 0 && node != NodeId::ROOT);
+        let unused = self
+            .known
+            .get(&node)
+            .is_some_and(|known| known.lookups == 0 && known.children == 0 && node != NodeId::ROOT);
         if unused && let Some(known) = self.known.remove(&node) {
             self.foreign.remove(&known.inode.identity);
             let place = std::mem::replace(&mut *known.inode.place.lock(), Place::Gone);
@@ -296,6 +323,9 @@ impl Table {
 impl Inode {
     /// The reply to a lookup of this inode.
     pub(super) fn entry(&self, attr: super::Attr) -> Entry {
-        Entry { attr, generation: self.generation }
+        Entry {
+            attr,
+            generation: self.generation,
+        }
     }
 }

@@ -35,7 +35,9 @@ impl Streams {
     /// Keeps at most `limit` streams.
     pub(super) fn new(limit: usize) -> Self {
         let limit = NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN);
-        Self { left: Mutex::new(LruCache::new(limit)) }
+        Self {
+            left: Mutex::new(LruCache::new(limit)),
+        }
     }
 
     fn take(&self, dir: &Directory<'_>, offset: u64) -> Result<Stream> {
@@ -63,9 +65,16 @@ impl Stream {
         if let Some(entry) = self.unread.take() {
             return Ok(Some(entry));
         }
-        let Some(entry) = self.dir.read().transpose()? else { return Ok(None) };
+        let Some(entry) = self.dir.read().transpose()? else {
+            return Ok(None);
+        };
         let next = u64::try_from(entry.offset()).map_err(|_| Errno::OVERFLOW)?;
-        Ok(Some(Stored { name: entry.file_name().to_owned(), ino: entry.ino(), kind: entry.file_type(), next }))
+        Ok(Some(Stored {
+            name: entry.file_name().to_owned(),
+            ino: entry.ino(),
+            kind: entry.file_type(),
+            next,
+        }))
     }
 }
 
@@ -114,13 +123,27 @@ impl View {
         let bytes = stored.name.to_bytes();
         if bytes == b"." || bytes == b".." {
             let node = if bytes == b"." { dir.inode.node } else { self.above(dir) };
-            return Ok(fill(&DirEntry { node, next: stored.next, kind: FileType::Directory, name: bytes, entry: None }));
+            return Ok(fill(&DirEntry {
+                node,
+                next: stored.next,
+                kind: FileType::Directory,
+                name: bytes,
+                entry: None,
+            }));
         }
-        let Some((plain, name)) = self.open_name(dir, stored) else { return Ok(Fill::Taken) };
+        let Some((plain, name)) = self.open_name(dir, stored) else {
+            return Ok(Fill::Taken);
+        };
         match with {
             With::Names => {
                 let node = self.table.read().listed(stored.ino);
-                Ok(fill(&DirEntry { node, next: stored.next, kind: stored.kind, name: plain.as_bytes(), entry: None }))
+                Ok(fill(&DirEntry {
+                    node,
+                    next: stored.next,
+                    kind: stored.kind,
+                    name: plain.as_bytes(),
+                    entry: None,
+                }))
             }
             With::Attributes => self.show_with_attributes(dir, stored, &plain, &name, fill),
         }
@@ -144,7 +167,13 @@ impl View {
             Err(error) => return Err(error),
         };
         let node = entry.attr.node;
-        let shown = DirEntry { node, next: stored.next, kind: entry.attr.kind, name: plain.as_bytes(), entry: Some(entry) };
+        let shown = DirEntry {
+            node,
+            next: stored.next,
+            kind: entry.attr.kind,
+            name: plain.as_bytes(),
+            entry: Some(entry),
+        };
         let filled = fill(&shown);
         if filled == Fill::Full {
             self.forget(node, 1);

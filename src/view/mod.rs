@@ -85,7 +85,14 @@ impl View {
             *inode.dir_id.write() = Some(folder.root());
         }
         let descriptors = Descriptors::new(options.descriptors.saturating_sub(STREAMS).max(1));
-        Ok(Self { folder, root, options, table: RwLock::new(table), descriptors, streams: Streams::new(STREAMS) })
+        Ok(Self {
+            folder,
+            root,
+            options,
+            table: RwLock::new(table),
+            descriptors,
+            streams: Streams::new(STREAMS),
+        })
     }
 
     /// The entry `name` of a directory; the kernel knows it from now on.
@@ -147,10 +154,16 @@ impl View {
     /// The entry under which `stat` was found becomes known, and its attributes are shown.
     fn found(&self, parent: &Arc<Inode>, name: &CipherName, stat: &Stat) -> Result<Entry> {
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let place = || Place::At { parent: Arc::clone(parent), name: name.clone() };
+        let place = || Place::At {
+            parent: Arc::clone(parent),
+            name: name.clone(),
+        };
         let known = self.table.read().find(stat);
+        let again = || resolve::stat_at(self, parent, name);
         let (stat, seen) = match &known {
-            Some(inode) => self.look_closely(inode, stat, || Ok(resolve::stat_at(self, parent, name)?))?,
+            // Its entry was removed: by us after `stat` was made, or it has another one.
+            Some(inode) if inode.is_gone() => (again()?, inode::Seen::AsKnown),
+            Some(inode) => self.look_closely(inode, stat, again)?,
             None => (*stat, inode::Seen::AsKnown),
         };
         let inode = self.table.write().intern(&stat, kind, place(), seen);

@@ -114,9 +114,19 @@ impl View {
             Rename::NoReplace => RenameFlags::NOREPLACE,
             Rename::Exchange => RenameFlags::EXCHANGE,
         };
-        let rename = || Ok(rustix::fs::renameat_with(from.fd(), from.name.entry(), to.fd(), to.name.entry(), flags)?);
+        let rename = || {
+            Ok(rustix::fs::renameat_with(
+                from.fd(),
+                from.name.entry(),
+                to.fd(),
+                to.name.entry(),
+                flags,
+            )?)
+        };
         match (rename(), victim) {
-            (Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)), Some(victim)) if how == Rename::Replace && victim.kind == FileType::Directory => {
+            (Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)), Some(victim))
+                if how == Rename::Replace && victim.kind == FileType::Directory =>
+            {
                 self.emptied(victim, rename)
             }
             (renamed, _) => renamed,
@@ -162,7 +172,11 @@ impl View {
     }
 
     fn before(&self, stat: Stat) -> Before {
-        Before { kind: FileType::from_raw_mode(stat.st_mode), ino: stat.st_ino, inode: self.table.read().find(&stat) }
+        Before {
+            kind: FileType::from_raw_mode(stat.st_mode),
+            ino: stat.st_ino,
+            inode: self.table.read().find(&stat),
+        }
     }
 
     /// A directory that gets another name keeps its id.
@@ -194,7 +208,9 @@ impl View {
 
     /// Makes sure that an inode which may be in use keeps a descriptor when its known entry goes.
     fn keep_open(&self, at: &EntryAt<'_>, before: &Before) -> Result<()> {
-        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_at(&at.parent, &at.name)) else { return Ok(()) };
+        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_at(&at.parent, &at.name)) else {
+            return Ok(());
+        };
         let open = match before.kind {
             FileType::RegularFile => self.file(inode)?,
             FileType::Directory
@@ -213,7 +229,9 @@ impl View {
         if done {
             self.folder.after_entry(&at.name, at.fd());
         }
-        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_at(&at.parent, &at.name)) else { return };
+        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_at(&at.parent, &at.name)) else {
+            return;
+        };
         if done {
             self.table.write().set_place(inode, Place::Gone);
         } else {
@@ -223,15 +241,21 @@ impl View {
 
     /// Runs `action`, which failed because of our own files in the directory `before`, once more without them.
     fn emptied(&self, before: &Before, action: impl FnOnce() -> Result<()>) -> Result<()> {
-        let Some(inode) = &before.inode else { return Err(Errno::NOTEMPTY.into()) };
+        let Some(inode) = &before.inode else {
+            return Err(Errno::NOTEMPTY.into());
+        };
         let open = self.handle(inode)?;
-        let Open::Path(fd) = &*open else { return Err(Errno::NOTEMPTY.into()) };
+        let Open::Path(fd) = &*open else {
+            return Err(Errno::NOTEMPTY.into());
+        };
         if !self.folder.empty_directory(fd.as_fd())? {
             return Err(Errno::NOTEMPTY.into());
         }
         let id = *inode.dir_id.read();
         let result = action();
-        if result.is_err() && let Some(id) = id {
+        if result.is_err()
+            && let Some(id) = id
+        {
             self.folder.pin_directory_id(id, fd.as_fd())?;
         }
         result

@@ -54,7 +54,10 @@ impl EntryAt<'_> {
 
     /// The place of an inode that is here.
     pub(super) fn place(&self) -> Place {
-        Place::At { parent: Arc::clone(&self.parent), name: self.name.clone() }
+        Place::At {
+            parent: Arc::clone(&self.parent),
+            name: self.name.clone(),
+        }
     }
 }
 
@@ -80,9 +83,18 @@ impl View {
         if inode.kind != FileType::Directory {
             return Err(Errno::NOTDIR.into());
         }
-        let open = if inode.node == NodeId::ROOT { None } else { Some(self.handle(inode)?) };
+        let open = if inode.node == NodeId::ROOT {
+            None
+        } else {
+            Some(self.handle(inode)?)
+        };
         let known = *inode.dir_id.read();
-        let mut dir = Directory { view: self, inode: Arc::clone(inode), id: known.unwrap_or(self.folder.root()), open };
+        let mut dir = Directory {
+            view: self,
+            inode: Arc::clone(inode),
+            id: known.unwrap_or(self.folder.root()),
+            open,
+        };
         if known.is_none() {
             dir.id = self.read_directory_id(&dir)?;
         }
@@ -109,7 +121,11 @@ impl View {
         let plain = Self::name(name)?;
         let dir = self.directory(parent)?;
         let name = self.folder.seal_name(dir.id, &plain)?;
-        Ok(EntryAt { parent: Arc::clone(&dir.inode), dir, name })
+        Ok(EntryAt {
+            parent: Arc::clone(&dir.inode),
+            dir,
+            name,
+        })
     }
 
     /// A descriptor of any inode but the root: what is open of it, or one opened with O_PATH.
@@ -140,7 +156,12 @@ impl View {
     /// What is open of a regular file, opened if need be.
     pub(super) fn file(&self, inode: &Arc<Inode>) -> Result<Arc<Open>> {
         if inode.kind != FileType::RegularFile {
-            return Err(if inode.kind == FileType::Directory { Errno::ISDIR } else { Errno::INVAL }.into());
+            return Err(if inode.kind == FileType::Directory {
+                Errno::ISDIR
+            } else {
+                Errno::INVAL
+            }
+            .into());
         }
         if let Some(open) = self.descriptors.get(inode.node) {
             return Ok(open);
@@ -196,7 +217,11 @@ impl View {
     /// Opens an inode where it was last seen, and makes sure that it is the same one.
     fn open_at_place(&self, inode: &Arc<Inode>, flags: OFlags) -> Result<(OwnedFd, Stat)> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let flags = if flags.contains(OFlags::PATH) { OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC } else { flags };
+        let flags = if flags.contains(OFlags::PATH) {
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC
+        } else {
+            flags
+        };
         for _ in 0..TRIES {
             let Place::At { parent, name } = inode.place() else { break };
             let dir = self.directory_of(&parent)?;

@@ -22,9 +22,7 @@ impl View {
         let inode = self.inode(node)?;
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
-        let stored = self.with_path(&inode, |path| {
-            read_whole(|buf| rustix::fs::lgetxattr(path, &stored_name, buf))
-        })?;
+        let stored = self.with_path(&inode, |path| read_whole(|buf| rustix::fs::lgetxattr(path, &stored_name, buf)))?;
         let value = self.folder.open_attribute(&name, &stored);
         self.report(&inode, value)
     }
@@ -37,7 +35,10 @@ impl View {
         let inode = self.inode(node)?;
         let stored = self.with_path(&inode, |path| read_whole(|buf| rustix::fs::llistxattr(path, buf)))?;
         let mut names = Vec::new();
-        for stored in stored.split_inclusive(|byte| *byte == 0).filter_map(|name| CStr::from_bytes_with_nul(name).ok()) {
+        for stored in stored
+            .split_inclusive(|byte| *byte == 0)
+            .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+        {
             if let Some(name) = self.folder.open_attribute_name(stored) {
                 names.extend_from_slice(&name);
                 names.push(0);
@@ -90,7 +91,9 @@ impl View {
                 let path = CString::new(path).map_err(|_| Errno::INVAL)?;
                 Ok(action(&path)?)
             }
-            Place::Root => Ok(action(&CString::new(format!("/proc/self/fd/{}/.", self.root.as_raw_fd())).map_err(|_| Errno::INVAL)?)?),
+            Place::Root => Ok(action(
+                &CString::new(format!("/proc/self/fd/{}/.", self.root.as_raw_fd())).map_err(|_| Errno::INVAL)?,
+            )?),
             Place::Gone if inode.kind == FileType::RegularFile => self.with_handle(inode, |fd| Ok(action(&descriptor::link(fd))?)),
             Place::Gone => Err(Errno::NODATA.into()),
         }
