@@ -14,6 +14,8 @@ mod inode;
 mod listing;
 mod namespace;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod types;
 mod xattr;
 
@@ -100,7 +102,11 @@ impl View {
     /// # Errors
     /// ENOENT when there is none (the caller may remember that), or what the operating system says.
     pub fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Entry> {
-        let at = self.entry(parent, name)?;
+        let at = match self.entry(parent, name) {
+            // A name that this folder cannot hold is not there.
+            Err(Error::Os(Errno::PERM)) => return Err(Errno::NOENT.into()),
+            at => at?,
+        };
         let stat = at.stat()?;
         self.found(&at.parent, &at.name, &stat)
     }
