@@ -44,7 +44,6 @@ def long_hash(keys, encoded):
 def entry_name(keys, encoded):
     digest = long_hash(keys, encoded)
     return b"plainview.long." + digest if digest else encoded
-
 def root_id(keys): return keyed(keys["directories"], b"root", 16)
 def child_id(keys, parent, encoded): return keyed(keys["directories"], parent + encoded, 16)
 def dirid_file(keys, identity): return identity + keyed(keys["directories"], b"dirid" + identity, 16)
@@ -73,7 +72,6 @@ MASTER, SALT, VAULT = bytes(range(32)), bytes(range(64, 88)), bytes(range(0xA0, 
 COST = {"memory_kib": 8192, "passes": 1, "lanes": 4}
 PASSWORD, SECRET = "correct horse, p\u00e4ss w\u00f6rd".encode(), bytes(range(0x20, 0x40))
 FORMULA = "byte j = (j * 7 + 13) mod 256"
-
 def formula(n): return bytes((j * 7 + 13) % 256 for j in range(n))
 def fixed(label, i=0): return keyed(bytes(32), f"{label} {i}".encode(), 16)  # deterministic IVs and nonces
 
@@ -85,7 +83,6 @@ def record_vectors(keys):
         case = {"number": number, "kind": "full" if n == 4096 else "last", "n": n, "salt": SALT.hex(), "iv": iv.hex(), "plaintext_formula": FORMULA}
         if n <= 100: yield case | {"plaintext": plain.hex(), "sealed": sealed.hex()}
         else: yield case | sealed_summary(sealed)
-
 def sealed_summary(sealed):
     return {"sealed_length": len(sealed), "sealed_first_64": sealed[:64].hex(), "sealed_last_64": sealed[-64:].hex(),
             "sealed_blake3": blake3(sealed).hexdigest()}
