@@ -62,8 +62,11 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// A name that does not fit.
     fn seal_attribute_name(&self, name: &CStr) -> Result<std::ffi::CString>;
-    /// The attribute stored under `stored`; `None` when it is not shown.
-    fn open_attribute_name(&self, stored: &CStr) -> Option<Vec<u8>>;
+    /// The attribute stored under `stored`; `None` when it is not one of the folder's.
+    ///
+    /// # Errors
+    /// Damage.
+    fn open_attribute_name(&self, stored: &CStr) -> Result<Option<Vec<u8>>>;
     /// The stored value of an attribute.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use rand::CryptoRng;
 use std::ffi::CString;
 
 /// What the stored name of an attribute begins with.
-const PREFIX: &str = "user.plainview.";
+pub const ATTRIBUTE_PREFIX: &str = "user.plainview.";
 /// The associated data of attribute names. A value has two strings, so neither passes for the other.
 const NAME: &[u8] = b"name";
 
@@ -19,14 +19,14 @@ impl NameCipher {
         let mut sealed = vec![0; siv::OVERHEAD];
         sealed.extend_from_slice(name);
         siv::seal(self.xattrs.expose(), &[NAME], &mut sealed);
-        let mut stored = PREFIX.to_owned();
+        let mut stored = ATTRIBUTE_PREFIX.to_owned();
         BASE64URL_NOPAD.encode_append(&sealed, &mut stored);
         CString::new(stored).expect("base64url has no NUL")
     }
 
     /// The attribute whose stored name is `stored`; `None` when it is not one of ours.
     pub fn open_attribute_name(&self, stored: &[u8]) -> Option<Vec<u8>> {
-        let mut sealed = BASE64URL_NOPAD.decode(stored.strip_prefix(PREFIX.as_bytes())?).ok()?;
+        let mut sealed = BASE64URL_NOPAD.decode(stored.strip_prefix(ATTRIBUTE_PREFIX.as_bytes())?).ok()?;
         let name = siv::open(self.xattrs.expose(), &[NAME], &mut sealed).ok()?;
         // A list of attributes ends each name with a NUL.
         (!name.is_empty() && !name.contains(&0)).then(|| name.to_vec())

@@ -1,15 +1,12 @@
 //! Long names: an entry `plainview.long.H` and, beside it, `plainview.name.H` with the encoded name.
 
 use crate::error::Result;
-use crate::name::{CipherName, DirId, NameCipher, PlainName};
+use crate::name::{CipherName, DirId, ENCODED_MAX, NameCipher, PlainName};
 use crate::sys::temporary;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
-
-/// Longest encoded name in bytes: base64url of 16 + 256 bytes.
-const ENCODED_MAX: usize = 363;
 
 /// The name of the long entry `stored`; `None` when its name file is missing, damaged or another's.
 pub(super) fn open(

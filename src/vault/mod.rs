@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::folder::{Contents, Folder};
 use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
-use crate::name::{CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
+use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
 use crate::record::{Size, size_on_disk};
 use parking_lot::Mutex;
 use rustix::fs::{FileType, Stat};
@@ -163,11 +163,15 @@ impl Folder for Vault {
         Ok(stored)
     }
 
-    fn open_attribute_name(&self, stored: &CStr) -> Option<Vec<u8>> {
+    fn open_attribute_name(&self, stored: &CStr) -> Result<Option<Vec<u8>>> {
         if is_acl(stored) {
-            return Some(stored.to_bytes().to_vec());
+            return Ok(Some(stored.to_bytes().to_vec()));
         }
-        self.cipher.open_attribute_name(stored.to_bytes())
+        let name = self.cipher.open_attribute_name(stored.to_bytes());
+        if name.is_none() && stored.to_bytes().starts_with(ATTRIBUTE_PREFIX.as_bytes()) {
+            return Err(Error::Undecodable("extended attribute"));
+        }
+        Ok(name)
     }
 
     fn seal_attribute(&self, name: &CStr, value: &[u8]) -> Result<Vec<u8>> {

@@ -39,7 +39,8 @@ impl View {
             .split_inclusive(|byte| *byte == 0)
             .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
         {
-            if let Some(name) = self.folder.open_attribute_name(stored) {
+            // One that does not decode is logged and left out, so that the others can be listed.
+            if let Ok(Some(name)) = self.report(&inode, self.folder.open_attribute_name(stored)) {
                 names.extend_from_slice(&name);
                 names.push(0);
             }
