@@ -143,7 +143,12 @@ impl Inode {
         Seen::ChangedByOthers
     }
 
-    /// Takes `stat`, made after [`look`](Self::look) said [`Seen::LookAgain`], as what we left.
+    /// Announces a look that will be [accepted](Self::accept) whatever it finds: changes of ours so far are in it.
+    pub(super) fn expect_look(&self) {
+        self.changed.store(false, Ordering::SeqCst);
+    }
+
+    /// Takes `stat`, made after [`look`](Self::look) said [`Seen::LookAgain`] or after [`expect_look`](Self::expect_look), as what we left.
     pub(super) fn accept(&self, stat: &Stat) {
         *self.seen.lock() = ctime(stat);
     }

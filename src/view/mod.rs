@@ -168,7 +168,12 @@ impl View {
         let again = || resolve::stat_at(self, parent, name);
         let (stat, seen) = match &known {
             // Its entry was removed: by us after `stat` was made, or it has another one.
-            Some(inode) if inode.is_gone() => (again()?, inode::Seen::AsKnown),
+            Some(inode) if inode.is_gone() => {
+                inode.expect_look();
+                let stat = again()?;
+                inode.accept(&stat);
+                (stat, inode::Seen::AsKnown)
+            }
             Some(inode) => self.look_closely(inode, stat, again)?,
             None => (*stat, inode::Seen::AsKnown),
         };
