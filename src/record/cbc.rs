@@ -1,17 +1,19 @@
-//! CBC encryption of several records side by side.
+//! CBC, as fast as the processor allows, with the padding of zeros.
 //!
 //! CBC encryption is serial within a record: each block needs the one before, so a record alone leaves most of the processor's AES units idle. Records do not
 //! depend on each other, so here they are lanes: the first blocks of several are encrypted together, then their second ones, and so on. What comes out is
-//! AES-256-CBC (NIST SP 800-38A, 6.2) of each record with its own IV, exactly as one after the other would give.
+//! AES-256-CBC (NIST SP 800-38A, 6.2) of each record with its own IV, exactly as one after the other would give. Decryption needs no lanes: all blocks of a
+//! record can be decrypted at once.
 //!
-//! (Decryption needs no lanes: there all blocks of a record are independent, and the `cbc` crate makes use of that.)
+//! The `cbc` crate does neither: it encrypts one stream, and decrypts by way of two copies (7 GB/s, where 10 are to be had).
 
 use super::layout::{BLOCK_LEN, CT_AT, IV_AT};
-use super::{RECORD_LEN, SEALED_LEN};
-use ::cbc::cipher::consts::U16;
-use ::cbc::cipher::typenum::Unsigned;
-use ::cbc::cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, ParBlocks};
-use aes::{Aes256Enc, Block};
+use super::{RECORD_LEN, Reason, SEALED_LEN};
+use aes::cipher::consts::U16;
+use aes::cipher::typenum::Unsigned;
+use aes::cipher::{BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend, BlockCipherEncClosure};
+use aes::cipher::{BlockCipherEncrypt, BlockSizeUser, ParBlocks};
+use aes::{Aes256Dec, Aes256Enc, Block};
 use std::ops::Range;
 
 /// Lanes that are under way together, at most. A block takes some 50 cycles from beginning to end and a new one can begin every 7, so 8 keep the AES
@@ -98,6 +100,59 @@ fn encrypt_blocks<B: BlockCipherEncBackend<BlockSize = U16>>(
             for ((block, _), sealed) in chain.iter().zip(plain.chunks(RECORD_LEN)).zip(sealed.chunks_mut(SEALED_LEN)) {
                 put(block, sealed, at);
             }
+        }
+    }
+}
+
+/// Decrypts `ct`, which begins with the IV, into `plain`.
+///
+/// # Errors
+/// [`Reason::Padding`] when the last block does not end with zeros.
+pub(super) fn decrypt(cipher: &Aes256Dec, ct: &[u8], plain: &mut [u8]) -> Result<(), Reason> {
+    let (ct, _) = Block::slice_as_chunks(ct);
+    let (plain, partial) = Block::slice_as_chunks_mut(plain);
+    let (whole, last) = (&ct[..=plain.len()], &ct[plain.len()..]);
+    cipher.decrypt_with_backend(Record { ct: whole, plain });
+    if partial.is_empty() {
+        return Ok(());
+    }
+    let mut block = Block::default();
+    let plain = std::slice::from_mut(&mut block);
+    cipher.decrypt_with_backend(Record { ct: last, plain });
+    let (text, padding) = block.split_at(partial.len());
+    partial.copy_from_slice(text);
+    match padding.iter().all(|byte| *byte == 0) {
+        true => Ok(()),
+        false => Err(Reason::Padding),
+    }
+}
+
+/// Whole blocks; `ct` has one more, before them.
+struct Record<'a> {
+    ct: &'a [Block],
+    plain: &'a mut [Block],
+}
+
+impl BlockSizeUser for Record<'_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherDecClosure for Record<'_> {
+    #[inline(always)]
+    fn call<B: BlockCipherDecBackend<BlockSize = U16>>(self, backend: &B) {
+        let (previous, ct) = (&self.ct[..self.plain.len()], &self.ct[1..]);
+        let (ct, ct_rest) = ParBlocks::<B>::slice_as_chunks(ct);
+        let (plain, plain_rest) = ParBlocks::<B>::slice_as_chunks_mut(self.plain);
+        let (previous, previous_rest) = ParBlocks::<B>::slice_as_chunks(previous);
+        for ((ct, plain), previous) in ct.iter().zip(plain).zip(previous) {
+            backend.decrypt_par_blocks((ct, &mut *plain).into());
+            for (plain, previous) in plain.iter_mut().zip(previous) {
+                *plain = xor(*plain, &previous.0);
+            }
+        }
+        for ((ct, plain), previous) in ct_rest.iter().zip(plain_rest).zip(previous_rest) {
+            backend.decrypt_block((ct, &mut *plain).into());
+            *plain = xor(*plain, &previous.0);
         }
     }
 }

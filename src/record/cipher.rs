@@ -4,9 +4,8 @@ use super::layout::{BLOCK_LEN, CT_AT, IV_AT, MAX_RECORDS, tag_at};
 use super::mac::{self, GROUP, Mac};
 use super::{Damage, Holes, OVERHEAD, Place, RECORD_LEN, Reason, RecordNo, SEALED_LEN, cbc};
 use crate::keys::FileKeys;
-use ::cbc::Decryptor;
-use ::cbc::cipher::{BlockModeDecrypt, InnerIvInit, KeyInit};
-use aes::{Aes256Dec, Aes256Enc, Block};
+use aes::cipher::KeyInit;
+use aes::{Aes256Dec, Aes256Enc};
 use blake3::Hash;
 use rand::CryptoRng;
 
@@ -154,26 +153,7 @@ impl RecordCipher {
         if !mac::fits(hash, tag) {
             return Err(Reason::Tag);
         }
-        let (iv, ct) = tagged[IV_AT..].split_at(BLOCK_LEN);
-        self.decrypt(iv.try_into().expect("cut to a block"), ct, plain)
-    }
-
-    fn decrypt(&self, iv: &Block, ct: &[u8], plain: &mut [u8]) -> Result<(), Reason> {
-        let mut cbc = Decryptor::inner_iv_init(&self.decrypt, iv);
-        let (whole, partial) = Block::slice_as_chunks_mut(plain);
-        let (blocks, _) = Block::slice_as_chunks(ct);
-        let (blocks, last) = blocks.split_at(whole.len());
-        cbc.decrypt_blocks_b2b(blocks, whole).expect("cut to the same length");
-        if let [last] = last {
-            let mut block = *last;
-            cbc.decrypt_block(&mut block);
-            let (text, padding) = block.split_at(partial.len());
-            partial.copy_from_slice(text);
-            if padding.iter().any(|byte| *byte != 0) {
-                return Err(Reason::Padding);
-            }
-        }
-        Ok(())
+        cbc::decrypt(&self.decrypt, &tagged[IV_AT..], plain)
     }
 
     /// What is wrong with a record whose word is not the expected one: it may be a genuine record of this file, of another place or of another time.
