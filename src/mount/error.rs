@@ -22,8 +22,8 @@ pub enum Error {
         on: Option<PathBuf>,
     },
     /// The lock can be neither taken nor found held.
-    #[error("cannot lock {}: {1}", .0.display())]
-    Lock(PathBuf, #[source] Errno),
+    #[error("cannot lock {}: {}", .0.display(), .1)]
+    Lock(PathBuf, Errno),
 
     /// There is nothing at the mount point.
     #[error("mount point {} does not exist: make the directory first", .0.display())]
@@ -51,38 +51,38 @@ pub enum Error {
         vault: PathBuf,
     },
     /// The mount point cannot be looked at.
-    #[error("cannot use mount point {}: {1}", .0.display())]
-    Inaccessible(PathBuf, #[source] Errno),
+    #[error("cannot use mount point {}: {}", .0.display(), .1)]
+    Inaccessible(PathBuf, Errno),
     /// A dead mount is in the way.
-    #[error("mount point {} has a dead mount on it, and that cannot be removed: {1}", .0.display())]
+    #[error("mount point {} has a dead mount on it, and that cannot be removed: {}", .0.display(), .1)]
     DeadMount(PathBuf, String),
 
     /// There is no device.
     #[error(
         "/dev/fuse cannot be opened ({0}): the kernel's fuse module is not loaded (modprobe fuse loads it), or this is a container without the device"
     )]
-    NoDevice(#[source] Errno),
+    NoDevice(Errno),
     /// The device is there, but not for us.
     #[error("/dev/fuse may not be opened ({0}): a container has to be given the device")]
-    DeviceDenied(#[source] Errno),
+    DeviceDenied(Errno),
     /// There is no fusermount3.
     #[error("fusermount3 is missing, without which only root can mount: install the package fuse3")]
     NoFusermount,
     /// fusermount3 says no.
-    #[error("cannot mount on {}: {1}", .0.display())]
+    #[error("cannot mount on {}: {}", .0.display(), .1)]
     Fusermount(PathBuf, String),
     /// The kernel says no.
-    #[error("cannot mount on {}: {1}", .0.display())]
-    Kernel(PathBuf, #[source] Errno),
+    #[error("cannot mount on {}: {}", .0.display(), .1)]
+    Kernel(PathBuf, Errno),
     /// The table of mounts cannot be read.
     #[error("cannot read /proc/self/mountinfo: {0}")]
-    NoTable(#[source] io::Error),
+    NoTable(io::Error),
     /// The kernel and we do not come to terms, or the threads that are to answer it cannot be made.
     #[error("cannot answer the kernel: {0}")]
-    Session(#[source] io::Error),
+    Session(io::Error),
     /// This program cannot be started again in the background.
     #[error("cannot start in the background: {0}")]
-    Background(#[source] io::Error),
+    Background(io::Error),
 
     /// There is nothing of ours to unmount.
     #[error("no vault is mounted on {}", .0.display())]
@@ -91,7 +91,7 @@ pub enum Error {
     #[error("{} is in use: close the files and leave the directories in it, then try again; fuser -vm {} shows who is there", .0.display(), .0.display())]
     Busy(PathBuf),
     /// It cannot be unmounted for another reason.
-    #[error("cannot unmount {}: {1}", .0.display())]
+    #[error("cannot unmount {}: {}", .0.display(), .1)]
     CannotUnmount(PathBuf, String),
     /// It is unmounted, but its daemon is not done.
     #[error("{} is unmounted, but what was written to it is not known to be on disk: {why}", point.display())]

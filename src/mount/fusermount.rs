@@ -8,7 +8,7 @@ use super::detach::{How, Refused};
 use super::options::{Audience, Options};
 use rustix::cmsg_space;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_path_need_not_be_text() {
-        let vault = Path::new(OsStr::from_bytes(b"/v\xff"));
+        let vault = Path::new(std::ffi::OsStr::from_bytes(b"/v\xff"));
         assert!(
             option_list(vault, &Options::parse([]).unwrap())
                 .into_vec()

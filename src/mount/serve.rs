@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::num::NonZero;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -39,7 +39,7 @@ pub struct Place<'a> {
 /// Shows `view` at its place until that is unmounted, by anybody, or a signal says that it should be. Then everything is durable.
 ///
 /// # Errors
-/// Why it could not be mounted; or that not everything could be made durable at the end.
+/// Why it could not be mounted; or that not everything could be made durable at the end. In the background, where nobody hears of it, it is logged.
 pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start) -> Result<(), Error> {
     // Modes come from the kernel, which has applied the caller's mask.
     rustix::process::umask(Mode::empty());
@@ -51,20 +51,26 @@ pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start
         .inspect_err(|_| mount.take_away())
         .map_err(Error::Session)?;
     let ending = watch(signals, start, mount.clone());
-    announce(place, &mount, start)?;
-    let ended = session.wait();
+    let announced = announce(place, &mount, start).inspect_err(|_| mount.take_away());
+    let ended = session.wait().map_err(Error::Session);
     mount.take_away();
     ending.close();
-    let written = view
-        .sync_all()
-        .map_err(|error| error.to_string())
-        .and_then(|()| rustix::fs::syncfs(place.root).map_err(|errno| errno.to_string()));
+    let durable = make_durable(place, view);
     log::info!("unmounted {} from {}", place.vault.display(), place.point.path().display());
-    written.map_err(|why| Error::NotDurable {
+    announced.and(durable).and(ended).inspect_err(|error| match start {
+        Start::Foreground => {}
+        Start::Background => log::error!("{error}"),
+    })
+}
+
+/// The last thing while the lock is held.
+fn make_durable(place: Place<'_>, view: &View) -> Result<(), Error> {
+    let not_durable = |why: String| Error::NotDurable {
         point: place.point.path().to_owned(),
         why,
-    })?;
-    ended.map_err(Error::Session)
+    };
+    view.sync_all().map_err(|error| not_durable(error.to_string()))?;
+    rustix::fs::syncfs(place.root).map_err(|errno| not_durable(errno.to_string()))
 }
 
 fn threads() -> usize {
@@ -78,7 +84,7 @@ fn announce(place: Place<'_>, mount: &Mounted, start: Start) -> Result<(), Error
     connect::read_ahead(&mount.device);
     match start {
         Start::Foreground => {}
-        Start::Background => background::ready().map_err(Error::Background).inspect_err(|_| mount.take_away())?,
+        Start::Background => background::ready().map_err(Error::Background)?,
     }
     log::info!("mounted {} on {}", place.vault.display(), place.point.path().display());
     Ok(())
@@ -102,7 +108,7 @@ fn watch(mut signals: Signals, start: Start, mount: Mounted) -> signal_hook::ite
 struct Mounted {
     /// What tells it from every other mount.
     device: String,
-    point: std::path::PathBuf,
+    point: PathBuf,
 }
 
 impl Mounted {
