@@ -98,9 +98,9 @@ pub struct MountArgs {
     /// Where the password comes from.
     #[command(flatten)]
     pub password: PasswordArgs,
-    /// Descriptor to report readiness on; for the background start of the program itself.
-    #[arg(long, value_name = "N", hide = true)]
-    pub ready_fd: Option<i32>,
+    /// Be the child that a start in the background consists of; only ever given by the program itself.
+    #[arg(long, hide = true)]
+    pub background_child: bool,
     /// The vault
     #[arg(value_name = "VAULT")]
     pub vault: PathBuf,
