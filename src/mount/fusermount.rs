@@ -7,6 +7,7 @@ use super::Error;
 use super::detach::{How, Refused};
 use super::options::{Audience, Options};
 use rustix::cmsg_space;
+use rustix::mount::MountFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
@@ -62,7 +63,9 @@ fn option_list(vault: &Path, options: &Options) -> OsString {
         Audience::Everyone => list.extend(b",allow_other"),
         Audience::Owner => {}
     }
-    for word in options.flag_words() {
+    // Older versions do not know these words, and a filesystem in user space keeps access times itself.
+    let unknown = MountFlags::RELATIME | MountFlags::STRICTATIME | MountFlags::NODIRATIME;
+    for word in options.flag_words(unknown.complement()) {
         list.push(b',');
         list.extend(word.as_bytes());
     }
@@ -161,6 +164,12 @@ mod tests {
             list("/v", "allow_other,ro,noexec"),
             "fsname=/v,subtype=plainview,default_permissions,allow_other,ro,nosuid,nodev,noexec"
         );
+    }
+
+    #[test]
+    fn words_that_fusermount_may_not_know_are_kept_from_it() {
+        assert_eq!(list("/v", "relatime,nodiratime"), list("/v", ""));
+        assert_eq!(list("/v", "strictatime"), list("/v", ""));
     }
 
     #[test]
