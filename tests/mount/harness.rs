@@ -6,6 +6,7 @@
 pub(crate) use crate::mounted::Mounted;
 use crate::people::{Who, run};
 use crate::places::Scratch;
+use rustix::io::Errno;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a daemon may take to answer, to end, or to close descriptors.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The password of every test vault.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) names: Names,
     /// Below which directory; the system's temporary one by default.
     pub(crate) base: Option<PathBuf>,
+    /// The name of its directory.
+    pub(crate) directory: &'static str,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             owner: Who::me(),
             names: Names::Encrypted,
             base: None,
+            directory: "vault",
         }
     }
 }
@@ -54,14 +58,16 @@ impl Options {
     }
 }
 
-/// A vault in a temporary directory, which also holds the mount point, the password file and the logs.
+/// A vault in a temporary directory, which also holds the mount point and the password file.
 pub(crate) struct Vault {
     scratch: Scratch,
     owner: Who,
     path: PathBuf,
     point: PathBuf,
     passfile: PathBuf,
-    logs: AtomicU32,
+    /// Where the daemons log: never on the vault's own disk, which may be full or read-only.
+    logs: Scratch,
+    mounts: AtomicU32,
 }
 
 impl Vault {
@@ -69,7 +75,7 @@ impl Vault {
     pub(crate) fn new(options: Options) -> Self {
         let owner = options.owner;
         let scratch = Scratch::new(owner, options.base.as_deref());
-        let (path, point) = (scratch.dir("vault", owner), scratch.dir("mnt", owner));
+        let (path, point) = (scratch.dir(options.directory, owner), scratch.dir("mnt", owner));
         let passfile = scratch.file("passfile", format!("{PASSWORD}\n").as_bytes(), owner);
         let vault = Self {
             scratch,
@@ -77,7 +83,8 @@ impl Vault {
             path,
             point,
             passfile,
-            logs: AtomicU32::new(0),
+            logs: Scratch::new(Who::me(), None),
+            mounts: AtomicU32::new(0),
         };
         let mut init = vault.plainview(owner, &["init", "--kdf-memory", "8M", "--kdf-passes", "1"]);
         if options.names == Names::Plain {
@@ -130,18 +137,27 @@ impl Vault {
 
     /// Mounts it as `who`, in the foreground, with the further arguments `args`; returns when the mount answers.
     pub(crate) fn mount_as(&self, who: Who, args: &[&str]) -> Mounted<'_> {
-        let log = self
-            .scratch
+        self.mount_by(who, self.mount_command(who, &[&["-f"], args].concat()))
+    }
+
+    /// Runs `command`, which mounts the vault at [`point`](Self::point) in the foreground as `who`; returns when the mount answers.
+    pub(crate) fn mount_by(&self, who: Who, mut command: Command) -> Mounted<'_> {
+        let path = self
+            .logs
             .path()
-            .join(format!("log-{}", self.logs.fetch_add(1, Ordering::Relaxed)));
-        let output = File::create(&log).unwrap();
-        let mut command = self.mount_command(who, &[&["-f"], args].concat());
-        command.stdout(output.try_clone().unwrap()).stderr(output);
-        Mounted::start(self, who, command, log)
+            .join(format!("log-{}", self.mounts.fetch_add(1, Ordering::Relaxed)));
+        let log = File::create(&path).unwrap();
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        Mounted::start(self, who, command, path)
     }
 }
 
-/// Waits until `condition` holds, a minute at most.
+/// The errno of a call that failed; `None` when it went well.
+pub(crate) fn errno<T>(result: std::io::Result<T>) -> Option<Errno> {
+    result.err().and_then(|error| Errno::from_io_error(&error))
+}
+
+/// Waits until `condition` holds, [`PATIENCE`] at most.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;

@@ -5,11 +5,21 @@
 //! ordinary user; without root, what needs it says SKIPPED, which fails in CI.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "here a panic is how a failure is reported")]
 
+mod cli;
+mod corpus;
+mod decode;
 mod differential;
+mod files;
 mod harness;
 mod harness_tests;
+mod lifecycle;
+mod limits;
 mod mounted;
 mod people;
+mod permissions;
 mod places;
+mod programs;
+mod refusals;
+mod space;
 mod tamper;
 mod tree;

@@ -4,6 +4,7 @@ use crate::harness::{PATIENCE, Vault, wait_for};
 use crate::people::{Who, run};
 use crate::places::{detach, mount_at};
 use rustix::mount::{MountFlags, mount_remount};
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -87,7 +88,7 @@ impl<'v> Mounted<'v> {
             abandoned: false,
         };
         mounted.wait_until_it_answers();
-        mounted.before = mounted.descriptors();
+        mounted.before = mounted.idle_descriptors();
         mounted
     }
 
@@ -104,6 +105,12 @@ impl<'v> Mounted<'v> {
     /// Process id of the daemon.
     pub(crate) fn pid(&self) -> u32 {
         self.daemon.pid
+    }
+
+    /// Sends the daemon a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.daemon.pid).ok().and_then(Pid::from_raw).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     /// Who mounted it, and so may enter it.
@@ -203,6 +210,20 @@ impl<'v> Mounted<'v> {
         });
     }
 
+    /// How many descriptors the daemon has open when the kernel knows nothing but the root, once that number stands still.
+    fn idle_descriptors(&self) -> Option<usize> {
+        if !self.forget_all() {
+            return None;
+        }
+        let mut last = self.descriptors();
+        wait_for("an idle daemon", || {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = self.descriptors();
+            std::mem::replace(&mut last, now) == now
+        });
+        last
+    }
+
     #[track_caller]
     fn check_descriptors(&self) {
         let Some(before) = self.before.filter(|_| self.forget_all()) else {
@@ -217,7 +238,7 @@ impl<'v> Mounted<'v> {
         assert_eq!(
             links.len(),
             before,
-            "the daemon's descriptors now, and as many as at the beginning: {links:#?}\n{}",
+            "descriptors of the daemon, which are not as many as at the beginning: {links:#?}\n{}",
             self.log()
         );
     }

@@ -2,14 +2,19 @@
 
 use rustix::fs::{Gid, Uid};
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 /// The ordinary user's name.
 pub(crate) const USER: &str = "pvtest";
+
+/// How long a command may take.
+const LONGEST_COMMAND: Duration = Duration::from_secs(300);
 
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,7 +202,7 @@ pub(crate) fn run(command: &mut Command) -> Answer {
     run_with_input(command, b"")
 }
 
-/// Runs `command` to its end with `input` on its standard input, which is a pipe.
+/// Runs `command` to its end with `input` on its standard input, which is a pipe. The end is that nobody holds its output open any more.
 #[track_caller]
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Answer {
     let text = format!("{command:?}");
@@ -205,11 +210,27 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Answer {
     let mut child = spawned.unwrap_or_else(|error| panic!("{text}: {error}"));
     // A command that does not want its input may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input);
-    let output = child.wait_with_output().unwrap();
+    let (out, err) = (collect(child.stdout.take().unwrap()), collect(child.stderr.take().unwrap()));
+    let (Ok(out), Ok(err)) = (out.recv_timeout(LONGEST_COMMAND), err.recv_timeout(LONGEST_COMMAND)) else {
+        let _ = child.kill();
+        panic!("{text}: not done after {LONGEST_COMMAND:?}");
+    };
+    let code = child.wait().unwrap().code().unwrap_or(-1);
     Answer {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code,
+        out,
+        err,
         command: text,
     }
+}
+
+/// Reads `from` to its end on a thread of its own.
+fn collect(mut from: impl Read + Send + 'static) -> Receiver<String> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = vec![];
+        let _ = from.read_to_end(&mut bytes);
+        let _ = send.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receive
 }

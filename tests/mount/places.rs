@@ -84,8 +84,7 @@ impl Drop for Scratch {
 /// The program under test, or a copy in `dir` where the ordinary user cannot reach the original, for instance in root's home.
 fn reachable_program(dir: &Path) -> PathBuf {
     let program = PathBuf::from(PROGRAM);
-    let everyone_enters = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o001 != 0;
-    if program.ancestors().all(everyone_enters) {
+    if everyone_reaches(&program) {
         return program;
     }
     let copy = dir.join("plainview");
@@ -94,6 +93,11 @@ fn reachable_program(dir: &Path) -> PathBuf {
     }
     std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
     copy
+}
+
+/// Whether everyone may execute or enter `path`.
+pub(crate) fn everyone_reaches(path: &Path) -> bool {
+    path.ancestors().all(|path| std::fs::metadata(path).unwrap().mode() & 0o001 != 0)
 }
 
 /// Detaches whatever is mounted at `point`, also when it is in use or its daemon is gone.
@@ -160,6 +164,13 @@ impl Drop for SmallFilesystem {
         detach(&self.point);
         debug_assert!(self.point.starts_with(self.scratch.path()));
     }
+}
+
+/// Another place for the directory `original`, where everyone can reach it; it cannot be changed there. Needs root.
+pub(crate) fn read_only_view(scratch: &Scratch, original: &Path) -> PathBuf {
+    let point = scratch.dir("view", Who::Root);
+    run(Who::Root.command("mount").args(["-o", "bind,ro"]).args([original, &point])).ok();
+    point
 }
 
 /// A line of `/proc/self/mountinfo`.
