@@ -1,0 +1,25 @@
+//! What needs a real mount: the program as its users meet it, under real programs, in bad conditions, and with bad input.
+//!
+//! One binary, so that it links once. Each test makes its own vault and its own mount below the temporary directory, so they run side by side in any
+//! order; a test that fails still unmounts, ends its daemon and removes what it made. Meant to be run as root (`scripts/test.sh`), who can also play an
+//! ordinary user; without root, what needs it says SKIPPED, which fails in CI.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "here a panic is how a failure is reported")]
+
+mod cli;
+mod corpus;
+mod decode;
+mod differential;
+mod files;
+mod harness;
+mod harness_tests;
+mod lifecycle;
+mod limits;
+mod mounted;
+mod people;
+mod permissions;
+mod places;
+mod programs;
+mod refusals;
+mod space;
+mod tamper;
+mod tree;
