@@ -39,12 +39,11 @@ impl Error {
         }
     }
 
-    /// How loudly to log it: damage is news to the owner of the vault, an errno is the application's own affair.
+    /// How loudly to log that a request failed. An errno is the application's own affair, except that the disk failed; damage was logged, by its path in the vault, where it was found.
     pub fn level(&self) -> log::Level {
         match self {
-            Self::Damage(_) | Self::Undecodable(_) => log::Level::Error,
             Self::Os(Errno::IO) => log::Level::Error,
-            Self::Os(_) | Self::Name(_) | Self::Stale => log::Level::Debug,
+            Self::Os(_) | Self::Damage(_) | Self::Undecodable(_) | Self::Name(_) | Self::Stale => log::Level::Debug,
         }
     }
 }

@@ -62,8 +62,11 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// A name that does not fit.
     fn seal_attribute_name(&self, name: &CStr) -> Result<std::ffi::CString>;
-    /// The attribute stored under `stored`; `None` when it is not shown.
-    fn open_attribute_name(&self, stored: &CStr) -> Option<Vec<u8>>;
+    /// The attribute stored under `stored`; `None` when it is not one of the folder's.
+    ///
+    /// # Errors
+    /// Damage.
+    fn open_attribute_name(&self, stored: &CStr) -> Result<Option<Vec<u8>>>;
     /// The stored value of an attribute.
     ///
     /// # Errors
@@ -85,6 +88,7 @@ pub trait Folder: Send + Sync {
 /// The contents of one regular file, shared by all who have it open. The view serialises: `&self` calls run side by side, `&mut self` calls alone.
 ///
 /// All offsets and lengths are plaintext bytes. `file` is always the file that the state was made from, open for reading and, for `&mut self`, writing.
+#[allow(clippy::len_without_is_empty, reason = "nothing asks whether a file is empty")]
 pub trait Contents: Send + Sync {
     /// The file's length.
     fn len(&self) -> u64;
@@ -118,6 +122,8 @@ pub trait Contents: Send + Sync {
     /// # Errors
     /// ENXIO when there is none.
     fn seek(&self, file: BorrowedFd<'_>, offset: u64, to: SeekTo) -> Result<u64>;
+    /// Whether there is something that only this state knows, so that it must not be dropped yet.
+    fn has_pending(&self) -> bool;
     /// Makes everything that was written durable.
     ///
     /// # Errors

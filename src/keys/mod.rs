@@ -9,6 +9,12 @@
 //! One type per key, so that no key can be used as another. Knows nothing of files, names or passwords.
 //! Reference: `docs/format.md`, section "Keys"; BLAKE3 is <https://github.com/BLAKE3-team/BLAKE3-specs>.
 
+mod config;
+mod slot;
+
+pub use config::{Config, ConfigError, FORMAT, Names};
+pub use slot::Slot;
+
 use crate::secret::Secret;
 
 /// The key that every other one comes from: 32 random bytes made by `init`, stored only wrapped by a slot key.

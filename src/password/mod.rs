@@ -1,1 +1,143 @@
-//! (being written)
+//! Where a password comes from (a person at the terminal, a line of standard input, a file, a program), and how it is made slow to guess.
+//!
+//! Knows terminals, lines and Argon2id; does not know vaults or what a slot key opens. Keeps true: a password is never taken from an argument or the
+//! environment, is never empty, and its bytes are zeroed when it is dropped.
+
+mod kdf;
+mod line;
+mod program;
+mod terminal;
+
+pub use kdf::{CostError, KdfCost, KdfError, LANES, MEMORY_KIB, PASSES, PASSWORD_SALT_LEN, stretch};
+pub use line::{LINE_MAX, LineError};
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// A password: one byte or more, in any encoding. Zeroed when dropped; neither copied nor printed.
+pub struct Password(Zeroizing<Vec<u8>>);
+
+impl Password {
+    /// The password whose bytes `bytes` holds.
+    ///
+    /// # Errors
+    /// [`LineError::Empty`].
+    pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, LineError> {
+        if bytes.is_empty() { Err(LineError::Empty) } else { Ok(Self(bytes)) }
+    }
+
+    /// The bytes, without a line ending.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Where a password is to come from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// The terminal when standard input is one, else one line of standard input.
+    Standard,
+    /// The first line of a file.
+    File(&'a Path),
+    /// The first line that a program prints.
+    Program(&'a OsStr),
+}
+
+/// What a password is asked for. It makes a difference only at the terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// To open what it was set for.
+    Existing,
+    /// To be set, so it is typed twice.
+    New,
+}
+
+/// Why there is no password.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// The terminal gave none.
+    #[error("cannot ask for the password at the terminal: {0}")]
+    Terminal(#[source] io::Error),
+    /// The two entries differ.
+    #[error("the two passwords differ; try again")]
+    Mismatch,
+    /// The terminal sent something that is not text, of which `rpassword` does not keep the bytes.
+    #[error("what was typed is not UTF-8; set the terminal to UTF-8, or use --passfile")]
+    NotText,
+    /// A line was read, and is none.
+    #[error("no password from {from}: {error}")]
+    Line {
+        /// The source, in words.
+        from: String,
+        /// What is wrong.
+        error: LineError,
+    },
+    /// The file cannot be opened.
+    #[error("cannot open the password file {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// The command is empty, or a quotation in it does not end.
+    #[error("cannot split {0:?} into words; check its quotes (--extpass)")]
+    Command(String),
+    /// The program cannot be run.
+    #[error("cannot run the password program {program:?}: {error} (--extpass runs it without a shell)")]
+    Program {
+        /// The first word of the command.
+        program: String,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// The program failed, so what it printed is no password.
+    #[error("the password program {program:?} failed: {status}")]
+    Status {
+        /// The first word of the command.
+        program: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+}
+
+/// Gets a password.
+///
+/// # Errors
+/// Why there is none.
+pub fn get(source: &Source<'_>, asking: Asking) -> Result<Password, PasswordError> {
+    match source {
+        Source::Standard if io::stdin().is_terminal() => terminal::ask(asking),
+        Source::Standard => from_stdin(),
+        Source::File(path) => from_file(path),
+        Source::Program(command) => program::run(command),
+    }
+}
+
+/// One line of standard input; what follows it is left there for others. Not through `std::io::Stdin`, whose buffer would keep a copy.
+fn from_stdin() -> Result<Password, PasswordError> {
+    let stdin = io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(|error| from("standard input", LineError::Read(error)))?;
+    line::read(&mut File::from(stdin)).map_err(|error| from("standard input", error))
+}
+
+fn from_file(path: &Path) -> Result<Password, PasswordError> {
+    let mut file = File::open(path).map_err(|error| PasswordError::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    line::read(&mut file).map_err(|error| from(&path.display().to_string(), error))
+}
+
+fn from(source: &str, error: LineError) -> PasswordError {
+    PasswordError::Line {
+        from: source.to_owned(),
+        error,
+    }
+}

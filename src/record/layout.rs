@@ -10,10 +10,18 @@ pub const OVERHEAD: usize = 56;
 pub const SEALED_LEN: usize = RECORD_LEN + OVERHEAD;
 /// Bytes of a file's header.
 pub const HEADER_LEN: usize = 48;
-/// The longest file in plaintext bytes: what fits a signed 64-bit offset on disk (record numbers would go on to 2^48).
-pub const MAX_PLAIN_LEN: u64 = 1 << 60;
+/// Records a file may have: a record's number takes 48 bits of its word.
+pub(super) const MAX_RECORDS: u64 = 1 << 48;
+/// The longest file in plaintext bytes: 2^48 records, the last of them short. On disk that is about 2^60.02 bytes, which a signed 64-bit offset holds.
+pub const MAX_PLAIN_LEN: u64 = MAX_RECORDS * RECORD_BYTES - 1;
 
-/// The number of a record in its file, from 0; less than 2^48.
+// The lengths above, for arithmetic in file offsets.
+const RECORD_BYTES: u64 = 4096;
+const OVERHEAD_BYTES: u64 = 56;
+const SEALED_BYTES: u64 = RECORD_BYTES + OVERHEAD_BYTES;
+const HEADER_BYTES: u64 = 48;
+
+/// The number of a record in its file, from 0; less than 2^48 in every file there can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordNo(u64);
 
@@ -26,13 +34,17 @@ impl RecordNo {
     pub const fn get(self) -> u64 {
         self.0
     }
-    /// Where the record begins in the file on disk, in bytes.
+    /// Where the record begins in the file on disk, in bytes; `u64::MAX` where that is beyond any file.
     pub const fn cipher_offset(self) -> u64 {
-        todo!()
+        self.0.saturating_mul(SEALED_BYTES).saturating_add(HEADER_BYTES)
     }
-    /// Where the record's plaintext begins, in bytes.
+    /// Where the record's plaintext begins, in bytes; `u64::MAX` where that is beyond any file.
     pub const fn plain_offset(self) -> u64 {
-        todo!()
+        self.0.saturating_mul(RECORD_BYTES)
+    }
+    /// The record `count` further on.
+    pub(super) const fn plus(self, count: u64) -> Self {
+        Self(self.0.saturating_add(count))
     }
 }
 
@@ -53,14 +65,23 @@ pub struct Position {
 
 impl Position {
     /// The position of plaintext byte `offset`.
-    pub fn of(_offset: u64) -> Self {
-        todo!()
+    pub fn of(offset: u64) -> Self {
+        Self {
+            record: RecordNo(offset / RECORD_BYTES),
+            within: usize::try_from(offset % RECORD_BYTES).expect("less than 4096"),
+        }
     }
 }
 
 /// Length on disk of a file of `plain` plaintext bytes; `plain` is at most [`MAX_PLAIN_LEN`].
-pub const fn cipher_len(_plain: u64) -> u64 {
-    todo!()
+///
+/// Longer ones have no place on disk; what is returned for them (at most `u64::MAX`) is at least beyond every file.
+pub const fn cipher_len(plain: u64) -> u64 {
+    if plain == 0 {
+        return 0;
+    }
+    let full = RecordNo(plain / RECORD_BYTES);
+    full.cipher_offset().saturating_add(OVERHEAD_BYTES + plain % RECORD_BYTES)
 }
 
 /// The plaintext size that a length on disk stands for.
@@ -73,6 +94,14 @@ pub enum Size {
 }
 
 /// The plaintext size of a file of `cipher` bytes on disk.
-pub fn size_on_disk(_cipher: u64) -> Size {
-    todo!()
+pub fn size_on_disk(cipher: u64) -> Size {
+    if cipher == 0 {
+        return Size::Whole(0);
+    }
+    let records = cipher.saturating_sub(HEADER_BYTES);
+    let (full, rest) = (records / SEALED_BYTES, records % SEALED_BYTES);
+    match rest.checked_sub(OVERHEAD_BYTES) {
+        Some(last) if full < MAX_RECORDS && (full, last) != (0, 0) => Size::Whole(full * RECORD_BYTES + last),
+        Some(_) | None => Size::Cut(full.min(MAX_RECORDS) * RECORD_BYTES + 1),
+    }
 }

@@ -6,6 +6,9 @@
 mod cipher;
 mod header;
 mod layout;
+mod tag;
+#[cfg(test)]
+mod tests;
 
 pub use cipher::{End, RecordCipher, opened_len, sealed_len};
 pub use header::{Header, Holes};
@@ -41,6 +44,9 @@ pub enum Reason {
     /// The tag does not fit the bytes.
     #[error("authentication failed")]
     Tag,
+    /// The tag is genuine, but bytes that pad the last block are not zero.
+    #[error("padding is not zero")]
+    Padding,
     /// The record says that it belongs elsewhere or has another length.
     #[error("belongs to another place")]
     Word,

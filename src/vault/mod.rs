@@ -1,1 +1,201 @@
-//! (being written)
+//! Files and directories of a vault over descriptors: the kind of folder that plainview makes. `docs/format.md` in code.
+//!
+//! Knows keys, records and names, and reads and writes the vault's files; does not know inodes, paths or who asks. Keeps true: a name or a file that is not
+//! what was written is an error or not shown, never something else; our own files are never shown.
+
+mod directory;
+pub mod file;
+mod long;
+
+use crate::error::{Error, Result};
+use crate::folder::{Contents, Folder};
+use crate::keys::Names;
+use crate::keys::{ContentKey, MasterKey};
+use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
+use crate::record::{Size, size_on_disk};
+use parking_lot::Mutex;
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::ffi::{CStr, CString};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+/// Longest symlink target on disk, in bytes (PATH_MAX without the NUL).
+const TARGET_MAX: usize = 4095;
+/// How many different undecodable names are remembered as logged; beyond that they are logged again.
+const LOGGED_MAX: usize = 10_000;
+
+/// A vault whose keys are known.
+pub struct Vault {
+    names: Names,
+    cipher: NameCipher,
+    content: Arc<ContentKey>,
+    /// Undecodable entries that were logged, so that each is logged once. Leaf lock.
+    logged: Mutex<HashSet<(DirId, CString)>>,
+}
+
+impl Vault {
+    /// The vault of this master key.
+    pub fn new(master: &MasterKey, names: Names) -> Self {
+        Self {
+            names,
+            cipher: NameCipher::new(master),
+            content: Arc::new(ContentKey::derive(master)),
+            logged: Mutex::default(),
+        }
+    }
+
+    /// Logs, once, that an entry is not shown. Its name on disk is no secret.
+    fn log_hidden(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>, why: &str) {
+        let mut logged = self.logged.lock();
+        if logged.len() >= LOGGED_MAX {
+            logged.clear();
+        }
+        if logged.insert((dir, stored.to_owned())) {
+            let directory = crate::sys::descriptor::path(fd);
+            log::error!("not shown: {}/{}: {why}", directory.display(), stored.to_string_lossy());
+        }
+    }
+}
+
+impl Folder for Vault {
+    fn root(&self) -> DirId {
+        self.cipher.root()
+    }
+
+    fn directory_id(&self, parent: DirId, name: &CipherName, dir: BorrowedFd<'_>) -> Result<DirId> {
+        match self.names {
+            Names::Plain => Ok(self.cipher.root()),
+            Names::Encrypted => directory::id(&self.cipher, parent, name, dir),
+        }
+    }
+
+    fn pin_directory_id(&self, id: DirId, dir: BorrowedFd<'_>) -> Result<()> {
+        match self.names {
+            Names::Plain => Ok(()),
+            Names::Encrypted => directory::pin(&self.cipher, id, dir),
+        }
+    }
+
+    fn empty_directory(&self, dir: BorrowedFd<'_>) -> Result<bool> {
+        directory::empty(dir)
+    }
+
+    fn seal_name(&self, dir: DirId, name: &PlainName) -> Result<CipherName> {
+        match self.names {
+            Names::Encrypted => Ok(self.cipher.seal(dir, name)),
+            Names::Plain if name.as_bytes().starts_with(RESERVED) => Err(Errno::PERM.into()),
+            Names::Plain => Ok(CipherName::Short(CString::new(name.as_bytes()).expect("a PlainName holds no NUL"))),
+        }
+    }
+
+    fn open_name(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)> {
+        if self.names == Names::Plain {
+            let name = PlainName::new(stored.to_bytes())
+                .ok()
+                .filter(|name| !name.as_bytes().starts_with(RESERVED))?;
+            return Some((name, CipherName::Short(stored.to_owned())));
+        }
+        let opened = match NameCipher::classify(stored) {
+            EntryKind::Reserved => return None,
+            EntryKind::Short => self
+                .cipher
+                .open(dir, stored.to_bytes())
+                .map(|name| (name, CipherName::Short(stored.to_owned())))
+                .ok(),
+            EntryKind::Long { name_file } => long::open(&self.cipher, dir, stored, name_file, fd),
+        };
+        if opened.is_none() {
+            self.log_hidden(dir, stored, fd, "the name does not decode here");
+        }
+        opened
+    }
+
+    fn before_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) -> Result<()> {
+        long::before_entry(name, fd)
+    }
+
+    fn after_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) {
+        long::after_entry(name, fd);
+    }
+
+    fn plain_size(&self, kind: FileType, stat: &Stat) -> u64 {
+        let on_disk = u64::try_from(stat.st_size).unwrap_or(0);
+        if kind == FileType::RegularFile {
+            match size_on_disk(on_disk) {
+                Size::Whole(size) | Size::Cut(size) => size,
+            }
+        } else if kind == FileType::Symlink && self.names == Names::Encrypted {
+            NameCipher::target_len(on_disk)
+        } else {
+            on_disk
+        }
+    }
+
+    fn seal_target(&self, target: &[u8]) -> Result<Vec<u8>> {
+        let stored = match self.names {
+            Names::Plain => target.to_vec(),
+            Names::Encrypted => self.cipher.seal_target(target, &mut rand::rng()),
+        };
+        if stored.len() > TARGET_MAX {
+            return Err(Errno::NAMETOOLONG.into());
+        }
+        Ok(stored)
+    }
+
+    fn open_target(&self, stored: &[u8]) -> Result<Vec<u8>> {
+        match self.names {
+            Names::Plain => Ok(stored.to_vec()),
+            Names::Encrypted => self.cipher.open_target(stored).map_err(|_| Error::Undecodable("symlink target")),
+        }
+    }
+
+    fn seal_attribute_name(&self, name: &CStr) -> Result<CString> {
+        if is_acl(name) {
+            return Ok(name.to_owned());
+        }
+        let stored = self.cipher.seal_attribute_name(name.to_bytes());
+        // The kernel says ERANGE of a name that is too long; ours is longer on disk than in the view.
+        if stored.to_bytes().len() > crate::name::NAME_MAX {
+            return Err(Errno::RANGE.into());
+        }
+        Ok(stored)
+    }
+
+    fn open_attribute_name(&self, stored: &CStr) -> Result<Option<Vec<u8>>> {
+        if is_acl(stored) {
+            return Ok(Some(stored.to_bytes().to_vec()));
+        }
+        let name = self.cipher.open_attribute_name(stored.to_bytes());
+        if name.is_none() && stored.to_bytes().starts_with(ATTRIBUTE_PREFIX.as_bytes()) {
+            return Err(Error::Undecodable("extended attribute"));
+        }
+        Ok(name)
+    }
+
+    fn seal_attribute(&self, name: &CStr, value: &[u8]) -> Result<Vec<u8>> {
+        if is_acl(name) {
+            return Ok(value.to_vec());
+        }
+        Ok(self.cipher.seal_attribute(name.to_bytes(), value, &mut rand::rng()))
+    }
+
+    fn open_attribute(&self, name: &CStr, stored: &[u8]) -> Result<Vec<u8>> {
+        if is_acl(name) {
+            return Ok(stored.to_vec());
+        }
+        self.cipher
+            .open_attribute(name.to_bytes(), stored)
+            .map_err(|_| Error::Undecodable("extended attribute"))
+    }
+
+    fn contents(&self, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
+        Ok(Box::new(file::VaultFile::open(Arc::clone(&self.content), file, stat)?))
+    }
+}
+
+/// Whether an attribute is a POSIX ACL: those stay in the clear, since the kernel enforces them.
+fn is_acl(name: &CStr) -> bool {
+    name == c"system.posix_acl_access" || name == c"system.posix_acl_default"
+}

@@ -1,13 +1,35 @@
 //! The plaintext view: inodes, shared file state, and every operation with plain types and errors. Callable without FUSE.
 //!
-//! Knows a [`Folder`](crate::folder::Folder) and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
+//! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
+//!
+//! Locks, in the order in which they are taken: `Inode::opening` of a child, then of its parent; `OpenFile::body`; then the leaves (`Table`, `Descriptors`, and what an inode
+//! keeps). No lock is held over I/O that another file needs.
 
+mod attributes;
+mod contents;
+mod create;
+mod descriptors;
+mod inode;
+mod listing;
+mod namespace;
+mod resolve;
+#[cfg(test)]
+mod tests;
 mod types;
+mod xattr;
 
-use crate::error::Result;
-use crate::folder::{Durability, Folder, SeekTo};
-use std::os::fd::OwnedFd;
+use crate::error::{Error, Result};
+use crate::folder::Folder;
+use crate::name::{CipherName, PlainName};
+use descriptors::Descriptors;
+use inode::{Inode, Place, Table};
+use listing::Streams;
+use parking_lot::RwLock;
+use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 pub use types::*;
 
 /// How a view behaves.
@@ -39,125 +61,149 @@ pub enum Ownership {
     Caller,
 }
 
-/// A folder in the clear.
-pub struct View {}
+/// Descriptors kept for directory listings that are under way.
+const STREAMS: usize = 32;
 
-#[allow(unused_variables)]
+/// A folder in the clear.
+pub struct View {
+    folder: Box<dyn Folder>,
+    root: OwnedFd,
+    options: Options,
+    /// All known inodes. Leaf lock.
+    table: RwLock<Table>,
+    descriptors: Descriptors,
+    streams: Streams,
+}
+
 impl View {
-    /// The view of `folder`, whose root directory is `root`.
+    /// The view of `folder`, whose root directory is `root`, open for reading.
+    ///
+    /// # Errors
+    /// When the root cannot be looked at.
     pub fn new(folder: Box<dyn Folder>, root: OwnedFd, options: Options) -> Result<Self> {
-        todo!()
+        let stat = rustix::fs::fstat(&root)?;
+        let table = Table::new(&stat);
+        if let Some(inode) = table.get(NodeId::ROOT) {
+            *inode.dir_id.write() = Some(folder.root());
+        }
+        let descriptors = Descriptors::new(options.descriptors.saturating_sub(STREAMS).max(1));
+        Ok(Self {
+            folder,
+            root,
+            options,
+            table: RwLock::new(table),
+            descriptors,
+            streams: Streams::new(STREAMS),
+        })
     }
-    /// The entry `name` of a directory. ENOENT when there is none (the caller may remember that).
+
+    /// The entry `name` of a directory; the kernel knows it from now on.
+    ///
+    /// # Errors
+    /// ENOENT when there is none (the caller may remember that), or what the operating system says.
     pub fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Entry> {
-        todo!()
+        let at = match self.entry(parent, name) {
+            // A name that this folder cannot hold is not there.
+            Err(Error::Os(Errno::PERM)) => return Err(Errno::NOENT.into()),
+            at => at?,
+        };
+        let stat = at.stat()?;
+        self.found(&at.parent, &at.name, &stat)
     }
+
     /// The kernel forgets `count` of the lookups of an inode.
     pub fn forget(&self, node: NodeId, count: u64) {
-        todo!()
+        if self.table.write().forget(node, count) {
+            self.descriptors.remove(node);
+        }
     }
-    /// Attributes.
-    pub fn getattr(&self, node: NodeId) -> Result<Attr> {
-        todo!()
-    }
-    /// Changes attributes. Clears set-user-id and set-group-id as POSIX asks (chown; truncation by others than root).
-    pub fn setattr(&self, caller: Caller, node: NodeId, changes: &SetAttr) -> Result<Attr> {
-        todo!()
-    }
-    /// A symlink's target.
-    pub fn readlink(&self, node: NodeId) -> Result<Vec<u8>> {
-        todo!()
-    }
-    /// Makes a regular file, fifo, socket or device; `mode` has type and permission bits.
-    pub fn mknod(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32, rdev: u32) -> Result<Entry> {
-        todo!()
-    }
-    /// Makes a regular file; EEXIST when the name is taken.
-    pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
-        todo!()
-    }
-    /// Makes a directory.
-    pub fn mkdir(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
-        todo!()
-    }
-    /// Makes a symlink.
-    pub fn symlink(&self, caller: Caller, parent: NodeId, name: &[u8], target: &[u8]) -> Result<Entry> {
-        todo!()
-    }
-    /// Makes a hard link.
-    pub fn link(&self, node: NodeId, parent: NodeId, name: &[u8]) -> Result<Entry> {
-        todo!()
-    }
-    /// Removes an entry that is no directory.
-    pub fn unlink(&self, parent: NodeId, name: &[u8]) -> Result<()> {
-        todo!()
-    }
-    /// Removes an empty directory.
-    pub fn rmdir(&self, parent: NodeId, name: &[u8]) -> Result<()> {
-        todo!()
-    }
-    /// Renames.
-    pub fn rename(&self, parent: NodeId, name: &[u8], new_parent: NodeId, new_name: &[u8], how: Rename) -> Result<()> {
-        todo!()
-    }
-    /// Up to `len` bytes from `offset` into `buf` (cleared first); fewer only at the end of the file.
-    pub fn read(&self, node: NodeId, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
-        todo!()
-    }
-    /// Writes all of `data`.
-    pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges) -> Result<()> {
-        todo!()
-    }
-    /// Makes a file durable.
-    pub fn fsync(&self, node: NodeId, what: Durability) -> Result<()> {
-        todo!()
-    }
-    /// Makes a directory's entries durable.
-    pub fn fsyncdir(&self, node: NodeId, what: Durability) -> Result<()> {
-        todo!()
-    }
-    /// Calls `fill` for the entries of a directory from `offset` on (0, or some entry's `next`), until it says full or there are no more.
-    pub fn readdir(&self, node: NodeId, offset: u64, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<()> {
-        todo!()
-    }
-    /// As [`readdir`](Self::readdir), with attributes; each entry that `fill` takes counts as looked up.
-    pub fn readdirplus(&self, node: NodeId, offset: u64, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<()> {
-        todo!()
-    }
-    /// The filesystem below.
+
+    /// The state of the filesystem below.
+    ///
+    /// # Errors
+    /// As statvfs(3).
     pub fn statfs(&self) -> Result<Statfs> {
-        todo!()
+        let below = rustix::fs::fstatvfs(&self.root)?;
+        let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        Ok(Statfs {
+            blocks: below.f_blocks,
+            bfree: below.f_bfree,
+            bavail: below.f_bavail,
+            files: below.f_files,
+            ffree: below.f_ffree,
+            bsize: narrow(below.f_bsize),
+            namelen: u32::try_from(crate::name::NAME_MAX).unwrap_or(u32::MAX),
+            frsize: narrow(below.f_frsize),
+        })
     }
-    /// The value of an attribute; ENODATA.
-    pub fn getxattr(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>> {
-        todo!()
-    }
-    /// The names of all attributes, each followed by a NUL.
-    pub fn listxattr(&self, node: NodeId) -> Result<Vec<u8>> {
-        todo!()
-    }
-    /// Sets an attribute.
-    pub fn setxattr(&self, node: NodeId, name: &[u8], value: &[u8], how: SetXattr) -> Result<()> {
-        todo!()
-    }
-    /// Removes an attribute; ENODATA.
-    pub fn removexattr(&self, node: NodeId, name: &[u8]) -> Result<()> {
-        todo!()
-    }
-    /// The first data or hole from `offset` on; ENXIO.
-    pub fn seek(&self, node: NodeId, offset: u64, to: SeekTo) -> Result<u64> {
-        todo!()
-    }
-    /// Takes, gives back or zeroes space.
-    pub fn fallocate(&self, node: NodeId, how: Allocate, offset: u64, len: u64) -> Result<()> {
-        todo!()
-    }
-    /// Copies within or between files; returns how many bytes.
-    pub fn copy_file_range(&self, from: NodeId, from_offset: u64, to: NodeId, to_offset: u64, len: u64) -> Result<u64> {
-        todo!()
-    }
+
     /// Makes everything durable; called at the end.
+    ///
+    /// # Errors
+    /// The first error, after trying all.
     pub fn sync_all(&self) -> Result<()> {
-        todo!()
+        let mut result = Ok(());
+        for open in self.descriptors.all() {
+            if let descriptors::Open::File(file) = &*open {
+                let body = &mut *file.body.write();
+                if body.writable {
+                    result = result.and(body.contents.sync(body.fd.as_fd(), crate::folder::Durability::All));
+                }
+            }
+        }
+        if self.options.access == Access::ReadWrite {
+            result = result.and(rustix::fs::syncfs(&self.root).map_err(Error::from));
+        }
+        result
+    }
+
+    /// The entry under which `stat` was found becomes known, and its attributes are shown.
+    fn found(&self, parent: &Arc<Inode>, name: &CipherName, stat: &Stat) -> Result<Entry> {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let place = || Place::At {
+            parent: Arc::clone(parent),
+            name: name.clone(),
+        };
+        let known = self.table.read().find(stat);
+        let again = || resolve::stat_at(self, parent, name);
+        let (stat, seen) = match &known {
+            // Its entry was removed: by us after `stat` was made, or it has another one.
+            Some(inode) if inode.is_gone() => (again()?, inode::Seen::AsKnown),
+            Some(inode) => self.look_closely(inode, stat, again)?,
+            None => (*stat, inode::Seen::AsKnown),
+        };
+        let inode = self.table.write().intern(&stat, kind, place(), seen);
+        if known.as_ref().is_some_and(|known| !Arc::ptr_eq(known, &inode)) {
+            // Somebody else changed the file: what we have open of it may be of the old one.
+            self.descriptors.remove(inode.node);
+        } else if known.is_some() {
+            self.descriptors.unpin(inode.node);
+        }
+        Ok(inode.entry(self.attr(&inode, &stat)))
+    }
+
+    /// Compares a look at an inode with what is known of it, and looks again where the first look may be older than a change of ours.
+    fn look_closely(&self, inode: &Inode, stat: &Stat, again: impl FnOnce() -> Result<Stat>) -> Result<(Stat, inode::Seen)> {
+        match inode.look(stat) {
+            inode::Seen::LookAgain => {
+                let stat = again()?;
+                inode.accept(&stat);
+                Ok((stat, inode::Seen::AsKnown))
+            }
+            seen @ (inode::Seen::AsKnown | inode::Seen::ChangedByOthers) => Ok((*stat, seen)),
+        }
+    }
+
+    /// Refuses changes of a view that is read-only (the kernel refuses them before us, but who calls without it must hear it, too).
+    fn writable(&self) -> Result<()> {
+        match self.options.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(Errno::ROFS.into()),
+        }
+    }
+
+    /// `name` checked.
+    fn name(name: &[u8]) -> Result<PlainName> {
+        Ok(PlainName::new(name)?)
     }
 }

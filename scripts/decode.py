@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Decode a plainview vault, from docs/format.md alone. Needs Python 3.11 and scripts/requirements.txt.
+
+    decode.py [--passfile F] VAULT OUT      decode everything into the new or empty directory OUT
+    decode.py [--passfile F] --list VAULT   print plaintext path, size and vault path, separated by tabs
+    decode.py --vectors                     print tests/vectors.json, made by scripts/vectors.py
+The password of a password slot is the first line of F or of stdin. Damage is one line on stderr (vault path, record, reason); what is damaged
+is left out, the rest is decoded, and the exit code is 1. Fifos, sockets and devices are skipped.
+Vectors: an object of sections; each entry has the inputs of one piece of the format and its result, bytes in hex, under the keys in "keys"."""
+import argparse, base64, os, re, stat, sys, tomllib
+from argon2.low_level import Type, hash_secret_raw
+from blake3 import blake3
+from Crypto.Cipher import AES
+
+KEYS = {"content": 32, "names": 64, "directories": 32, "symlinks": 64, "xattrs": 64, "journal": 32, "config": 32}
+class Damage(Exception): """Something in the vault that does not fit docs/format.md."""
+def need(true, reason):
+    if not true: raise Damage(reason)
+def keyed(key, data, length=32): return blake3(data, key=key).digest(length=length)
+def derive(context, data, length): return blake3(data, derive_key_context="plainview v1 " + context).digest(length=length)
+def derive_all(master): return {name: derive(name, master, length) for name, length in KEYS.items()}
+def base64url(data): return base64.urlsafe_b64encode(data).rstrip(b"=")
+def unbase64url(text, what):
+    try: data = base64.b64decode(text + b"=" * (-len(text) % 4), b"-_", validate=True)
+    except ValueError: raise Damage(what + " is not base64url") from None
+    need(base64url(data) == text, what + " is not canonical base64url")
+    return data
+def siv_open(key, associated, sealed, what):
+    cipher = AES.new(key, AES.MODE_SIV)
+    for data in associated: cipher.update(data)
+    try: return cipher.decrypt_and_verify(sealed[16:], sealed[:16])
+    except ValueError: raise Damage(what + " does not authenticate") from None
+def open_with_nonce(key, associated, data, what): return siv_open(key, [*associated, data[:16]], data[16:], what)
+
+# ---- plainview.toml: its tables, with what a field may be
+def text(pattern): return lambda value: type(value) is str and re.fullmatch(pattern, value, re.DOTALL)
+def number(low, high): return lambda value: type(value) is int and low <= value <= high
+def encoded(length): return lambda value: type(value) is str and len(unbase64url(value.encode(), "a field")) == length
+FILE = {"format": number(1, 1), "vault": text("[0-9a-f]{32}"), "names": text("encrypted|plain"),
+        "slot": lambda value: type(value) is list and value, "seal": bool}
+SLOT = {"id": number(0, 1 << 63), "kind": text("keyfile|recovery"), "label": text(".*"), "wrapped": encoded(48)}
+PASSWORD_SLOT = SLOT | {"kind": text("password"), "salt": encoded(16),
+                        "memory_kib": number(8192, 4194304), "passes": number(1, 1000), "lanes": number(1, 64)}
+def check(table, fields, where):
+    need(isinstance(table, dict) and table.keys() == fields.keys(), "missing or unknown field in " + where)
+    for name, good in fields.items(): need(good(table[name]), f"{name} in {where} is not what it may be")
+
+def unlock(data, password):
+    """Verifies plainview.toml; returns it and the keys."""
+    try: config = tomllib.loads(data.decode())
+    except ValueError as error: raise Damage(f"not TOML: {error}") from None
+    check(config, FILE, "the file")
+    check(config["seal"], {"tag": encoded(32)}, "[seal]")
+    for slot in config["slot"]: check(slot, PASSWORD_SLOT if "salt" in slot else SLOT, "a slot")
+    need(len(config["slot"]) == len({slot["id"] for slot in config["slot"]}), "two slots have the same id")
+    need(data.count(b"\n[seal]\n") == 1, "not exactly one line [seal]")
+    for slot in (slot for slot in config["slot"] if slot["kind"] == "password"):
+        salt, wrapped = (unbase64url(slot[name].encode(), name) for name in ("salt", "wrapped"))
+        slot_key = hash_secret_raw(password, salt, slot["passes"], slot["memory_kib"], slot["lanes"], 64, Type.ID, 0x13)
+        try: keys = derive_all(siv_open(slot_key, [bytes.fromhex(config["vault"])], wrapped, "wrapped"))
+        except Damage: continue
+        tag = keyed(keys["config"], data[:data.index(b"\n[seal]\n") + 1])
+        need(base64url(tag).decode() == config["seal"]["tag"], "the seal does not verify")
+        return config, keys
+    raise Damage("the password opens no password slot")
+
+# ---- regular files
+def plain_size(length):
+    """Plaintext size of a file that takes `length` bytes on disk."""
+    full, rest = divmod(length - 48, 4152)
+    size = 4096 * full + rest - 56
+    need(length == 0 or (length >= 48 and rest >= 56 and size > 0 and full < 1 << 48), f"no file is {length} bytes long")
+    return size if length else 0
+def open_header(keys, header):
+    """Returns the file's encryption key and record MAC key, and whether it has holes."""
+    file_keys, flags = keyed(keys["content"], header[8:32], 96), int.from_bytes(header[4:8], "little")
+    need(header[:4] == b"PLV1" and flags in (0, 1), "header: wrong magic or unknown flags")
+    need(header[32:] == keyed(file_keys[64:], header[:32], 16), "header: tag does not verify")
+    return file_keys[:32], file_keys[32:64], flags == 1
+def open_record(key, mac_key, i, n, sealed):
+    """Returns the n plaintext bytes of record i, which is no hole."""
+    end = 24 + (n + 15) // 16 * 16
+    need(sealed[end:] == keyed(mac_key, sealed[:end], 32 if n % 16 == 0 else 16 + n % 16), f"record {i}: tag does not verify")
+    need(int.from_bytes(sealed[:8], "little") == i << 16 | n, f"record {i}: word is that of another record")
+    plain = AES.new(key, AES.MODE_CBC, sealed[8:24]).decrypt(sealed[24:end])
+    need(plain[n:] == bytes(end - 24 - n), f"record {i}: padding is not zero")
+    return plain[:n]
+def decode_records(keys, size, source, target):
+    """Decodes a file of size > 0 between two open files; holes become holes."""
+    key, mac_key, holes = open_header(keys, source.read(48))
+    for i in range(size // 4096):
+        sealed = source.read(4152)
+        if sealed == bytes(4152):
+            need(holes, f"record {i}: a hole in a file without holes")
+            target.seek(4096, os.SEEK_CUR)
+        else: target.write(open_record(key, mac_key, i, 4096, sealed))
+    target.write(open_record(key, mac_key, size // 4096, size % 4096, source.read()))
+    target.truncate(size)
+def decode_file(keys, size, entry, target):
+    with open(entry, "rb") as source, open(target, "xb") as out:
+        try: size and decode_records(keys, size, source, out)
+        except (Damage, OSError):
+            os.unlink(target)
+            raise
+
+# ---- names, in the current directory
+def read_small(entry):
+    need(os.path.isfile(entry) and not os.path.islink(entry), os.fsdecode(entry) + " is missing, or no regular file")
+    with open(entry, "rb") as file: return file.read(1 << 20)
+def encoded_name(keys, entry):
+    """The encoded name of an entry on disk, also of one with a long name."""
+    if not entry.startswith(b"plainview.long."): return entry
+    name = read_small(b"plainview.name." + entry[15:])
+    need(len(name) > 255 and base64url(keyed(keys["directories"], name, 24)) == entry[15:], "plainview.name.H does not fit H")
+    return name
+def decode_name(keys, identity, name):
+    padded = siv_open(keys["names"], [identity], unbase64url(name, "name"), "name")
+    plain = padded.rstrip(b"\0")
+    need(len(padded) == (len(plain) + 15) // 16 * 16, "name is wrongly padded")
+    need(0 < len(plain) <= 255 and not set(plain) & set(b"\0/") and plain not in (b".", b".."), "name is not a file name")
+    return plain
+def directory_id(keys, parent, name):
+    if not os.path.lexists(b"plainview.dirid"): return keyed(keys["directories"], parent + name, 16)
+    dirid = read_small(b"plainview.dirid")
+    need(len(dirid) == 32 and dirid[16:] == keyed(keys["directories"], b"dirid" + dirid[:16], 16), "plainview.dirid does not verify")
+    return dirid[:16]
+def decode_target(keys, entry): return open_with_nonce(keys["symlinks"], [], unbase64url(os.readlink(entry), "symlink"), "symlink")
+
+# ---- the whole vault
+def show(path): return re.sub("[\0-\x1f\x7f\\\\\udc80-\udcff]", lambda m: f"\\x{ord(m[0]) & 255:02x}", path.decode(errors="surrogateescape"))
+def say(where, reason): print(f"{show(where)}: {reason}", file=sys.stderr)
+class Walk:
+    """Decodes the vault in the current directory into the directory `out`, or lists it where `out` is None."""
+    def __init__(self, config, keys, out):
+        self.encrypted, self.keys, self.out, self.links, self.failed = config["names"] == "encrypted", keys, out, {}, False
+
+    def directory(self, where, plain, identity):
+        for entry in sorted(os.listdir(b".")):
+            if entry.startswith(b"plainview.") and not (self.encrypted and entry.startswith(b"plainview.long.")): continue
+            try: self.entry(entry, where + entry, plain, identity)
+            except (Damage, OSError) as error: self.failed = say(where + entry, error) or True
+
+    def entry(self, entry, where, plain, identity):
+        name = encoded_name(self.keys, entry) if self.encrypted else entry
+        plain += decode_name(self.keys, identity, name) if self.encrypted else entry
+        info, size, target = os.lstat(entry), "-", self.out and self.out + plain
+        kind, inode = stat.S_IFMT(info.st_mode), (info.st_dev, info.st_ino)
+        if kind == stat.S_IFREG: size = plain_size(info.st_size)
+        elif kind == stat.S_IFLNK: size = len(content := decode_target(self.keys, entry) if self.encrypted else os.readlink(entry))
+        elif kind != stat.S_IFDIR: return say(where, "skipped: a fifo, socket or device")
+        if not target: print(show(plain), size, show(where), sep="\t")
+        elif inode in self.links: return os.link(self.links[inode], target, follow_symlinks=False)
+        elif kind == stat.S_IFREG: decode_file(self.keys, size, entry, target)
+        elif kind == stat.S_IFLNK: os.symlink(content, target)
+        else: os.mkdir(target, 0o700)
+        if kind == stat.S_IFDIR:
+            os.chdir(entry)
+            try: self.directory(where + b"/", plain + b"/", self.encrypted and directory_id(self.keys, identity, name))
+            finally: os.chdir("..")
+        elif info.st_nlink > 1: self.links[inode] = target
+        if target: self.metadata(entry, info, where, target)
+
+    def metadata(self, entry, info, where, target):
+        """Users' attributes and the owner as far as we may, the mode, and the times."""
+        try:
+            for stored in (name for name in os.listxattr(entry, follow_symlinks=False) if name.startswith("user.plainview.")):
+                name = siv_open(self.keys["xattrs"], [b"name"], unbase64url(os.fsencode(stored)[15:], "xattr"), "xattr")
+                value = open_with_nonce(self.keys["xattrs"], [name], os.getxattr(entry, stored), f"xattr {name}")
+                if name.startswith(b"user."): os.setxattr(target, name, value)
+        except OSError as error: say(where, f"skipped: extended attributes: {error}")
+        finally:
+            mode = stat.S_IMODE(info.st_mode)
+            try: os.chown(target, info.st_uid, info.st_gid, follow_symlinks=False)
+            except OSError: mode &= 0o1777  # no set-id bit for another owner
+            if not stat.S_ISLNK(info.st_mode): os.chmod(target, mode)
+            os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
+
+def main():
+    parser = argparse.ArgumentParser(description="Decode a plainview vault.")
+    for flag in ("--list", "--vectors"): parser.add_argument(flag, action="store_true")
+    for value in ("vault", "out"): parser.add_argument(value, nargs="?")
+    parser.add_argument("--passfile")
+    args = parser.parse_args()
+    if args.vectors: return __import__("vectors").main()
+    if not args.vault or bool(args.out) == args.list: parser.error("give VAULT OUT, or --list VAULT")
+    with open(args.passfile or 0, "rb") as file: password = file.readline().removesuffix(b"\n")
+    out = args.out and os.fsencode(os.path.abspath(args.out)) + b"/"
+    if out: os.makedirs(out, 0o700, exist_ok=True)
+    if out and os.listdir(out): sys.exit("OUT is not empty")
+    os.chdir(args.vault)
+    try: config, keys = unlock(read_small("plainview.toml"), password)
+    except Damage as error: sys.exit(f"plainview.toml: {error}")
+    sys.setrecursionlimit(100000)
+    walk = Walk(config, keys, out)
+    walk.directory(b"", b"", keyed(keys["directories"], b"root", 16))
+    if out: walk.metadata(b".", os.lstat("."), b".", out)
+    sys.exit(walk.failed)
+
+if __name__ == "__main__": main()

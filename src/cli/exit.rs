@@ -1,0 +1,97 @@
+//! How a command ends when it fails: a message for a person, a code for a script. Codes never change their meaning.
+
+use crate::keys::ConfigError;
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
+use std::path::Path;
+
+/// The exit code of a command that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// 1: an error that has no code of its own.
+    Other,
+    /// 2: wrong usage; what the argument parser uses, too.
+    Usage,
+    /// 6: `init` on a directory that holds something.
+    NotEmpty,
+    /// 7: there is no `plainview.toml`.
+    NotAVault,
+    /// 8: another mount has the vault.
+    InUse,
+    /// 9: the mount point cannot be used, or the kernel refuses.
+    CannotMount,
+    /// 12: the password opens no slot.
+    WrongPassword,
+    /// 13: `plainview.toml` is damaged or forged.
+    Damaged,
+    /// 14: the vault's format is newer than this program.
+    Newer,
+}
+
+impl Code {
+    /// The number that the process leaves with.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Other => 1,
+            Self::Usage => 2,
+            Self::NotEmpty => 6,
+            Self::NotAVault => 7,
+            Self::InUse => 8,
+            Self::CannotMount => 9,
+            Self::WrongPassword => 12,
+            Self::Damaged => 13,
+            Self::Newer => 14,
+        }
+    }
+}
+
+/// Why a command failed: what happened, which file, what to do.
+#[derive(Debug)]
+pub struct Failure {
+    code: Code,
+    message: String,
+}
+
+impl Failure {
+    /// A failure that has a code of its own. `message` begins in lower case, since `plainview: ` stands before it, and has no full stop at its end.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// A failure with code 1.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(Code::Other, message)
+    }
+
+    /// What became of reading, writing or unlocking the `plainview.toml` of `vault`.
+    pub fn config(vault: &Path, error: &ConfigError) -> Self {
+        let _ = error;
+        Self::other(format!("{}: not yet", vault.display()))
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Writes the message to standard error. That nobody listens there is no reason to fail otherwise.
+    pub fn report(&self) {
+        let _ = writeln!(std::io::stderr(), "plainview: {self}");
+    }
+}
+
+/// The message, with control characters escaped: it may hold names and text from a vault that is not ours, and a terminal obeys what it is sent.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.message.chars().try_for_each(|c| {
+            if c.is_control() && c != '\n' {
+                write!(f, "{}", c.escape_default())
+            } else {
+                f.write_char(c)
+            }
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! A slot: the master key, wrapped by one of the keys that open the vault.
+
+/// One way to open a vault.
+pub struct Slot {}

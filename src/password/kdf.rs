@@ -1,0 +1,133 @@
+//! Argon2id: a guess at a password shall cost time and memory.
+
+use super::Password;
+use crate::secret::Secret;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use std::ops::RangeInclusive;
+use zeroize::Zeroize;
+
+/// Bytes of a password slot's salt.
+pub const PASSWORD_SALT_LEN: usize = 16;
+/// Memory that a slot may ask for, in KiB.
+pub const MEMORY_KIB: RangeInclusive<u32> = 8 << 10..=4 << 20;
+/// Passes that a slot may ask for.
+pub const PASSES: RangeInclusive<u32> = 1..=1000;
+/// Lanes that a slot may ask for.
+pub const LANES: RangeInclusive<u32> = 1..=64;
+
+/// What deriving a slot key costs. Within the bounds, which are checked when it is made, so before any memory is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KdfCost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+/// A cost that a slot may not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is {is}, and must be {} to {}", bounds.0, bounds.1)]
+pub struct CostError {
+    what: &'static str,
+    is: u32,
+    bounds: (u32, u32),
+}
+
+impl KdfCost {
+    /// What `init` takes: 256 MiB, 3 passes, 4 lanes.
+    pub const DEFAULT: Self = Self {
+        memory_kib: 256 << 10,
+        passes: 3,
+        lanes: 4,
+    };
+    /// The least that is allowed: 8 MiB, 1 pass, 1 lane. For tests.
+    pub const FLOOR: Self = Self {
+        memory_kib: 8 << 10,
+        passes: 1,
+        lanes: 1,
+    };
+
+    /// Checks the costs against [`MEMORY_KIB`], [`PASSES`] and [`LANES`].
+    ///
+    /// # Errors
+    /// The first one that is out of bounds.
+    pub fn new(memory_kib: u32, passes: u32, lanes: u32) -> Result<Self, CostError> {
+        for (what, is, bounds) in [
+            ("memory_kib", memory_kib, MEMORY_KIB),
+            ("passes", passes, PASSES),
+            ("lanes", lanes, LANES),
+        ] {
+            if !bounds.contains(&is) {
+                return Err(CostError {
+                    what,
+                    is,
+                    bounds: bounds.into_inner(),
+                });
+            }
+        }
+        Ok(Self { memory_kib, passes, lanes })
+    }
+
+    /// Memory in KiB.
+    pub fn memory_kib(self) -> u32 {
+        self.memory_kib
+    }
+
+    /// Passes over the memory.
+    pub fn passes(self) -> u32 {
+        self.passes
+    }
+
+    /// Lanes, which can be computed side by side.
+    pub fn lanes(self) -> u32 {
+        self.lanes
+    }
+}
+
+/// Why a password was not stretched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KdfError {
+    /// The memory cannot be had.
+    #[error("{} MiB of memory cannot be had", .memory_kib / 1024)]
+    NoMemory {
+        /// How much was asked for.
+        memory_kib: u32,
+    },
+    /// The Argon2 library refuses, which it does not for costs within the bounds.
+    #[error("Argon2: {0}")]
+    Argon2(argon2::Error),
+}
+
+/// `Argon2id version 0x13 (password, salt, cost)`, 64 bytes, without a secret or associated data.
+///
+/// The memory it works in is zeroed before it is given back. Reference: RFC 9106; `docs/format.md`, section "plainview.toml".
+///
+/// # Errors
+/// [`KdfError::NoMemory`], where the allocator says so.
+pub fn stretch(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Secret<64>, KdfError> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(64)).map_err(KdfError::Argon2)?;
+    let mut blocks = Blocks::new(params.block_count(), cost)?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    Secret::try_fill_with(|key| argon2.hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0))
+        .map_err(KdfError::Argon2)
+}
+
+/// The memory of one computation, zeroed when dropped.
+struct Blocks(Vec<Block>);
+
+impl Blocks {
+    fn new(count: usize, cost: KdfCost) -> Result<Self, KdfError> {
+        let mut blocks = Vec::new();
+        blocks.try_reserve_exact(count).map_err(|_| KdfError::NoMemory {
+            memory_kib: cost.memory_kib,
+        })?;
+        blocks.resize(count, Block::new());
+        Ok(Self(blocks))
+    }
+}
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        // Block by block: zeroizing the vector would go over its memory twice, the second time byte by byte.
+        self.0.iter_mut().for_each(Zeroize::zeroize);
+    }
+}

@@ -1,0 +1,74 @@
+//! What can be done to an open descriptor whatever it was opened for: also one opened with O_PATH, which most calls refuse.
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
+use rustix::io::Result;
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// A path that leads to the open file itself, whatever it is named now: `/proc/self/fd/N`.
+pub fn link(fd: BorrowedFd<'_>) -> CString {
+    CString::new(format!("/proc/self/fd/{}", fd.as_raw_fd())).expect("digits and slashes hold no NUL")
+}
+
+/// Where the open file lies, for messages: what the kernel calls it, or nothing.
+pub fn path(fd: BorrowedFd<'_>) -> OsString {
+    std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
+        .unwrap_or_default()
+        .into_os_string()
+}
+
+/// Opens the open file once more, with other flags. Works for files that were unlinked.
+///
+/// # Errors
+/// As open(2).
+pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
+    rustix::fs::open(link(fd), flags | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// chmod(2) of the open file.
+///
+/// # Errors
+/// As chmod(2).
+pub fn chmod(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
+    rustix::fs::chmod(link(fd), mode)
+}
+
+/// chown(2) of the open file itself, also of a symlink.
+///
+/// # Errors
+/// As chown(2).
+pub fn chown(fd: BorrowedFd<'_>, uid: Option<Uid>, gid: Option<Gid>) -> Result<()> {
+    rustix::fs::chownat(fd, c"", uid, gid, AtFlags::EMPTY_PATH)
+}
+
+/// utimensat(2) of the open file itself, also of a symlink.
+///
+/// # Errors
+/// As utimensat(2).
+pub fn set_times(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<()> {
+    rustix::fs::utimensat(fd, c"", times, AtFlags::EMPTY_PATH)
+}
+
+/// Runs `action`; when the file's mode denies it to us although we own the file, runs it once more with `grant` added to the mode for that time.
+///
+/// What the application may do, the kernel has decided before it asks us (`default_permissions`). The mode of the file on disk is the one that the
+/// application set, so it can deny us, an ordinary user's daemon, what we need to carry out what was allowed: to write on to a file that was created with mode 0444,
+/// or to remove our own file from a directory that has no write permission. Who reads the directory meanwhile may see the wider mode.
+///
+/// # Errors
+/// What `action` returned.
+pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMut() -> Result<T>) -> Result<T> {
+    let denied = match action() {
+        Err(error @ rustix::io::Errno::ACCESS) => error,
+        other => return other,
+    };
+    let stat = rustix::fs::fstat(fd)?;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if mode.contains(grant) || stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(denied);
+    }
+    chmod(fd, mode | grant)?;
+    let result = action();
+    chmod(fd, mode)?;
+    result
+}

@@ -1,0 +1,179 @@
+//! Attributes: reading, changing, and what POSIX takes away when it does.
+
+use super::descriptors::Open;
+use super::inode::{Inode, Seen};
+use super::{Attr, Caller, NodeId, SetAttr, SetTime, Time, View};
+use crate::error::Result;
+use crate::sys::descriptor;
+use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// Set-user-id and set-group-id.
+const SETID: u32 = 0o6000;
+
+impl View {
+    /// Attributes of an inode.
+    ///
+    /// # Errors
+    /// ESTALE when it is gone without us.
+    pub fn getattr(&self, node: NodeId) -> Result<Attr> {
+        let inode = self.inode(node)?;
+        let stat = self.stat(&inode)?;
+        let (stat, seen) = self.look_closely(&inode, &stat, || self.stat(&inode))?;
+        if seen == Seen::ChangedByOthers {
+            self.changed_by_others(&inode, &stat);
+        }
+        Ok(self.attr(&inode, &stat))
+    }
+
+    /// Somebody else changed an inode: what we have of it is old, and the next lookup tells the kernel so.
+    fn changed_by_others(&self, inode: &Arc<Inode>, stat: &Stat) {
+        if inode.kind == FileType::RegularFile {
+            inode.mark_stale();
+            let keep = matches!(inode.place(), super::inode::Place::Gone);
+            if !keep {
+                self.descriptors.remove(inode.node);
+            }
+        } else {
+            inode.accept(stat);
+        }
+    }
+
+    /// What the operating system says of an inode.
+    pub(super) fn stat(&self, inode: &Arc<Inode>) -> Result<Stat> {
+        if inode.kind != FileType::Directory
+            && self.descriptors.get(inode.node).is_none()
+            && let super::inode::Place::At { parent, name } = inode.place()
+            && let Ok(stat) = super::resolve::stat_at(self, &parent, &name)
+            && super::inode::Identity::of(&stat) == inode.identity
+        {
+            return Ok(stat);
+        }
+        self.with_handle(inode, |fd| Ok(rustix::fs::fstat(fd)?))
+    }
+
+    /// The attributes to show for an inode, from what the operating system says of it and what is not on disk yet.
+    pub(super) fn attr(&self, inode: &Inode, stat: &Stat) -> Attr {
+        let size = match self.descriptors.get(inode.node).as_deref() {
+            Some(Open::File(file)) => file.body.read().contents.len(),
+            Some(Open::Path(_)) | None => self.folder.plain_size(inode.kind, stat),
+        };
+        let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+        let time = |secs: i64, nanos: u64| Time {
+            secs,
+            nanos: narrow(nanos),
+        };
+        Attr {
+            node: inode.node,
+            size,
+            blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
+            atime: time(stat.st_atime, stat.st_atime_nsec),
+            mtime: time(stat.st_mtime, stat.st_mtime_nsec),
+            ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+            kind: inode.kind,
+            perm: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+            nlink: narrow(stat.st_nlink),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            rdev: narrow(stat.st_rdev),
+            blksize: 4096,
+        }
+    }
+
+    /// Changes attributes. A change of length by others than root takes set-user-id and set-group-id away, a change of owner always does (the operating system sees to that).
+    ///
+    /// # Errors
+    /// What the operating system says; what came before the error stays.
+    pub fn setattr(&self, caller: Caller, node: NodeId, changes: &SetAttr) -> Result<Attr> {
+        self.writable()?;
+        let inode = self.inode(node)?;
+        let change = inode.change();
+        if let Some(size) = changes.size {
+            let resized = self.resize(&inode, size);
+            self.report(&inode, resized)?;
+            if caller.uid != 0 {
+                self.with_handle(&inode, kill_privileges)?;
+            }
+        }
+        let stat = self.with_handle(&inode, |fd| {
+            change_owner(fd, changes)?;
+            if let Some(mode) = changes.mode {
+                descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
+            }
+            change_times(fd, changes)?;
+            Ok(rustix::fs::fstat(fd)?)
+        })?;
+        drop(change);
+        Ok(self.attr(&inode, &stat))
+    }
+
+    fn resize(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
+        self.change_contents(inode, |fd, contents| contents.resize(fd, size))
+    }
+
+    /// Calls `action` with a file's contents, locked for writing.
+    pub(super) fn change_contents<T>(
+        &self,
+        inode: &Arc<Inode>,
+        action: impl FnOnce(BorrowedFd<'_>, &mut dyn crate::folder::Contents) -> Result<T>,
+    ) -> Result<T> {
+        let _change = inode.change();
+        let open = self.file(inode)?;
+        let Open::File(file) = &*open else {
+            return Err(crate::error::Error::Stale);
+        };
+        let body = &mut *file.body.write();
+        self.make_writable(inode, body)?;
+        action(body.fd.as_fd(), &mut *body.contents)
+    }
+}
+
+/// Takes set-user-id away, and set-group-id where the group may execute (without that bit it means mandatory locking, and stays).
+pub(super) fn kill_privileges(fd: BorrowedFd<'_>) -> Result<()> {
+    let mode = rustix::fs::fstat(fd)?.st_mode;
+    if mode & SETID == 0 {
+        return Ok(());
+    }
+    let group_runs = mode & 0o010 != 0;
+    let kept = if group_runs { mode & !SETID } else { mode & !0o4000 };
+    if kept != mode {
+        descriptor::chmod(fd, Mode::from_raw_mode(kept & 0o7777))?;
+    }
+    Ok(())
+}
+
+fn change_owner(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
+    if changes.uid.is_some() || changes.gid.is_some() {
+        descriptor::chown(fd, changes.uid.map(Uid::from_raw), changes.gid.map(Gid::from_raw))?;
+    }
+    Ok(())
+}
+
+fn change_times(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
+    if changes.atime.is_some() || changes.mtime.is_some() {
+        let times = Timestamps {
+            last_access: timespec(changes.atime),
+            last_modification: timespec(changes.mtime),
+        };
+        descriptor::set_times(fd, &times)?;
+    }
+    Ok(())
+}
+
+fn timespec(time: Option<SetTime>) -> Timespec {
+    match time {
+        Some(SetTime::To(time)) => Timespec {
+            tv_sec: time.secs,
+            tv_nsec: i64::from(time.nanos),
+        },
+        Some(SetTime::Now) => Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        },
+        None => Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+    }
+}

@@ -1,0 +1,143 @@
+//! The contents of regular files: reading, writing, space, durability.
+
+use super::attributes::kill_privileges;
+use super::descriptors::Open;
+use super::inode::Inode;
+use super::{Allocate, NodeId, Privileges, View};
+use crate::error::{Error, Result};
+use crate::folder::{Contents, Durability, SeekTo};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// How many bytes `copy_file_range` moves at a time.
+const COPY_CHUNK: u64 = 1 << 20;
+
+impl View {
+    /// Up to `len` bytes from `offset` into `buf` (cleared first); fewer only at the end of the file.
+    ///
+    /// # Errors
+    /// Damage, or what the operating system says.
+    pub fn read(&self, node: NodeId, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
+        let inode = self.inode(node)?;
+        let read = self.read_contents(&inode, |fd, contents| contents.read_at(fd, offset, len, buf));
+        self.report(&inode, read)
+    }
+
+    /// Writes all of `data`.
+    ///
+    /// # Errors
+    /// What the operating system says; what could be read before can be read after.
+    pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges) -> Result<()> {
+        let inode = self.inode(node)?;
+        let written = self.change_contents(&inode, |fd, contents| {
+            contents.write_at(fd, offset, data)?;
+            match privileges {
+                Privileges::Keep => Ok(()),
+                Privileges::Kill => kill_privileges(fd),
+            }
+        });
+        self.report(&inode, written)
+    }
+
+    /// Makes a file durable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn fsync(&self, node: NodeId, what: Durability) -> Result<()> {
+        let inode = self.inode(node)?;
+        if inode.kind != FileType::RegularFile {
+            return Ok(());
+        }
+        let open = self.file(&inode)?;
+        let Open::File(file) = &*open else { return Err(Error::Stale) };
+        let body = &mut *file.body.write();
+        let synced = body.contents.sync(body.fd.as_fd(), what);
+        self.report(&inode, synced)
+    }
+
+    /// Makes a directory's entries durable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn fsyncdir(&self, node: NodeId, what: Durability) -> Result<()> {
+        let dir = self.directory(node)?;
+        let readable = rustix::fs::openat(dir.fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let synced = match (readable, what) {
+            (Ok(fd), Durability::Data) => rustix::fs::fdatasync(fd),
+            (Ok(fd), Durability::All) => rustix::fs::fsync(fd),
+            // A directory that its owner may not list can still be made durable, with all the rest.
+            (Err(Errno::ACCESS), _) => rustix::fs::syncfs(&self.root),
+            (Err(error), _) => Err(error),
+        };
+        Ok(synced?)
+    }
+
+    /// The first data or hole from `offset` on.
+    ///
+    /// # Errors
+    /// ENXIO when there is none.
+    pub fn seek(&self, node: NodeId, offset: u64, to: SeekTo) -> Result<u64> {
+        let inode = self.inode(node)?;
+        let found = self.read_contents(&inode, |fd, contents| contents.seek(fd, offset, to));
+        self.report(&inode, found)
+    }
+
+    /// Takes, gives back or zeroes space.
+    ///
+    /// # Errors
+    /// EFBIG, ENOSPC, EOPNOTSUPP as fallocate(2).
+    pub fn fallocate(&self, node: NodeId, how: Allocate, offset: u64, len: u64) -> Result<()> {
+        let inode = self.inode(node)?;
+        let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
+        let done = self.change_contents(&inode, |fd, contents| {
+            match how {
+                Allocate::Grow | Allocate::Keep => contents.allocate(fd, offset, len)?,
+                Allocate::Punch | Allocate::ZeroGrow | Allocate::ZeroKeep => contents.zero(fd, offset, len)?,
+            }
+            let grows = match how {
+                Allocate::Grow | Allocate::ZeroGrow => end > contents.len(),
+                Allocate::Keep | Allocate::Punch | Allocate::ZeroKeep => false,
+            };
+            if grows { contents.resize(fd, end) } else { Ok(()) }
+        });
+        self.report(&inode, done)
+    }
+
+    /// Copies within or between files; returns how many bytes.
+    ///
+    /// # Errors
+    /// EINVAL when the ranges overlap in one file; else as read and write, when nothing was copied yet.
+    pub fn copy_file_range(&self, from: NodeId, from_offset: u64, to: NodeId, to_offset: u64, len: u64) -> Result<u64> {
+        if from == to && from_offset < to_offset.saturating_add(len) && to_offset < from_offset.saturating_add(len) {
+            return Err(Errno::INVAL.into());
+        }
+        let mut copied = 0;
+        let mut chunk = Vec::new();
+        while copied < len {
+            let step = usize::try_from((len - copied).min(COPY_CHUNK)).unwrap_or(usize::MAX);
+            let moved = self.read(from, from_offset + copied, step, &mut chunk).and_then(|()| {
+                if chunk.is_empty() {
+                    Ok(())
+                } else {
+                    self.write(to, to_offset + copied, &chunk, Privileges::Kill)
+                }
+            });
+            match moved {
+                Ok(()) if chunk.is_empty() => break,
+                Ok(()) => copied += u64::try_from(chunk.len()).unwrap_or(0),
+                Err(error) if copied == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(copied)
+    }
+
+    fn read_contents<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(BorrowedFd<'_>, &dyn Contents) -> Result<T>) -> Result<T> {
+        let open = self.file(inode)?;
+        let Open::File(file) = &*open else { return Err(Error::Stale) };
+        let body = &*file.body.read();
+        action(body.fd.as_fd(), &*body.contents)
+    }
+}

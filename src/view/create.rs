@@ -1,0 +1,162 @@
+//! New entries: files, directories, symlinks, nodes, and further links.
+
+use super::inode::{Identity, Place};
+use super::resolve::EntryAt;
+use super::{Caller, Entry, NodeId, Ownership, View};
+use crate::error::{Error, Result};
+use crate::sys::descriptor;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
+
+impl View {
+    /// Makes a regular file; it stays open, since what is made is mostly written next.
+    ///
+    /// # Errors
+    /// EEXIST when the name is taken.
+    pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
+        let at = self.new_entry(parent, name)?;
+        let made = || {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Ok(rustix::fs::openat(at.fd(), at.name.entry(), flags, permissions(mode))?)
+        };
+        let fd = self.make(&at, made)?;
+        self.give_to(caller, &at, fd.as_fd(), mode)?;
+        let stat = rustix::fs::fstat(&fd)?;
+        let inode = self
+            .table
+            .write()
+            .intern(&stat, FileType::RegularFile, at.place(), super::inode::Seen::ChangedByOthers);
+        // A number that is used again right after its file was removed: nothing of the old one may be left.
+        self.descriptors.remove(inode.node);
+        self.keep_file(&inode, fd, &stat, true)?;
+        Ok(inode.entry(self.attr(&inode, &stat)))
+    }
+
+    /// Makes a regular file, fifo, socket or device; `mode` has type and permission bits.
+    ///
+    /// # Errors
+    /// EEXIST when the name is taken; EPERM for a device where we may not make one.
+    pub fn mknod(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32, rdev: u32) -> Result<Entry> {
+        let kind = FileType::from_raw_mode(mode);
+        if kind == FileType::RegularFile {
+            return self.create(caller, parent, name, mode);
+        }
+        let at = self.new_entry(parent, name)?;
+        let device = u64::from(rdev);
+        self.make(&at, || {
+            Ok(rustix::fs::mknodat(at.fd(), at.name.entry(), kind, permissions(mode), device)?)
+        })?;
+        self.made(caller, &at, mode)
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// EEXIST when the name is taken.
+    pub fn mkdir(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
+        let at = self.new_entry(parent, name)?;
+        self.make(&at, || Ok(rustix::fs::mkdirat(at.fd(), at.name.entry(), permissions(mode))?))?;
+        self.made(caller, &at, mode)
+    }
+
+    /// Makes a symlink.
+    ///
+    /// # Errors
+    /// EEXIST when the name is taken; ENAMETOOLONG when the target is.
+    pub fn symlink(&self, caller: Caller, parent: NodeId, name: &[u8], target: &[u8]) -> Result<Entry> {
+        let at = self.new_entry(parent, name)?;
+        let stored = self.folder.seal_target(target)?;
+        self.make(&at, || Ok(rustix::fs::symlinkat(&*stored, at.fd(), at.name.entry())?))?;
+        self.made(caller, &at, 0)
+    }
+
+    /// Makes a hard link.
+    ///
+    /// # Errors
+    /// EEXIST when the name is taken; ENOENT when the inode has no name any more.
+    pub fn link(&self, node: NodeId, parent: NodeId, name: &[u8]) -> Result<Entry> {
+        let inode = self.inode(node)?;
+        let at = self.new_entry(parent, name)?;
+        let _change = inode.change();
+        let Place::At { parent: from, name: known } = inode.place() else {
+            return Err(Errno::NOENT.into());
+        };
+        let from = self.directory_of(&from)?;
+        self.make(&at, || {
+            Ok(rustix::fs::linkat(
+                from.fd(),
+                known.entry(),
+                at.fd(),
+                at.name.entry(),
+                AtFlags::empty(),
+            )?)
+        })?;
+        let stat = at.stat()?;
+        if Identity::of(&stat) != inode.identity {
+            // Somebody else put another file under the known name.
+            rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::empty())?;
+            self.folder.after_entry(&at.name, at.fd());
+            return Err(Error::Stale);
+        }
+        self.found(&at.parent, &at.name, &stat)
+    }
+
+    fn new_entry(&self, parent: NodeId, name: &[u8]) -> Result<EntryAt<'_>> {
+        self.writable()?;
+        self.entry(parent, name)
+    }
+
+    /// Calls `make` to make the entry, with what must surround it.
+    fn make<T>(&self, at: &EntryAt<'_>, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.folder.before_entry(&at.name, at.fd())?;
+        let made = make();
+        if made.is_err() {
+            self.folder.after_entry(&at.name, at.fd());
+        }
+        made
+    }
+
+    /// The reply for an entry that was made without being opened.
+    fn made(&self, caller: Caller, at: &EntryAt<'_>, mode: u32) -> Result<Entry> {
+        if self.gives_away(caller) {
+            let path = rustix::fs::openat(
+                at.fd(),
+                at.name.entry(),
+                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
+            self.give_to(caller, at, path.as_fd(), mode)?;
+        }
+        let stat = at.stat()?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let inode = self.table.write().intern(&stat, kind, at.place(), super::inode::Seen::AsKnown);
+        Ok(inode.entry(self.attr(&inode, &stat)))
+    }
+
+    fn gives_away(&self, caller: Caller) -> bool {
+        let ours = rustix::process::geteuid().as_raw() == caller.uid && rustix::process::getegid().as_raw() == caller.gid;
+        self.options.ownership == Ownership::Caller && !ours
+    }
+
+    /// Gives a new file to who asked for it. In a set-group-id directory the group is the directory's, and stays.
+    fn give_to(&self, caller: Caller, at: &EntryAt<'_>, fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+        if !self.gives_away(caller) {
+            return Ok(());
+        }
+        let directory: Stat = rustix::fs::fstat(at.fd())?;
+        let inherits = directory.st_mode & 0o2000 != 0;
+        let gid = if inherits { None } else { Some(Gid::from_raw(caller.gid)) };
+        descriptor::chown(fd, Some(Uid::from_raw(caller.uid)), gid)?;
+        // chown takes set-user-id and set-group-id away from what is not a directory.
+        if mode & 0o6000 != 0 {
+            let stat = rustix::fs::fstat(fd)?;
+            descriptor::chmod(fd, Mode::from_raw_mode((stat.st_mode | mode) & 0o7777))?;
+        }
+        Ok(())
+    }
+}
+
+fn permissions(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode & 0o7777)
+}

@@ -1,0 +1,201 @@
+//! Listing a directory by offset alone: the kernel sends no OPENDIR, so where a listing goes on is known only by the backing directory's own position.
+
+use super::resolve::Directory;
+use super::{DirEntry, Fill, NodeId, View};
+use crate::error::{Error, Result};
+use crate::folder::Folder;
+use crate::name::{CipherName, PlainName};
+use lru::LruCache;
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::num::NonZeroUsize;
+
+/// A listing under way: a directory stream, and the entry that was read but did not fit the last reply.
+struct Stream {
+    dir: Dir,
+    unread: Option<Stored>,
+}
+
+/// An entry as it is in the vault.
+struct Stored {
+    name: std::ffi::CString,
+    ino: u64,
+    kind: FileType,
+    next: u64,
+}
+
+/// Streams that were left in the middle, by directory and the offset at which they go on. A listing that finds its stream there need not open and seek one.
+pub(super) struct Streams {
+    /// Leaf lock.
+    left: Mutex<LruCache<(NodeId, u64), Stream>>,
+}
+
+impl Streams {
+    /// Keeps at most `limit` streams.
+    pub(super) fn new(limit: usize) -> Self {
+        let limit = NonZeroUsize::new(limit).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            left: Mutex::new(LruCache::new(limit)),
+        }
+    }
+
+    fn take(&self, dir: &Directory<'_>, offset: u64) -> Result<Stream> {
+        if offset != 0
+            && let Some(stream) = self.left.lock().pop(&(dir.inode.node, offset))
+        {
+            return Ok(stream);
+        }
+        let fd = rustix::fs::openat(dir.fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut stream = Dir::new(fd)?;
+        if offset != 0 {
+            stream.seek(i64::try_from(offset).map_err(|_| Errno::INVAL)?)?;
+        }
+        Ok(Stream { dir: stream, unread: None })
+    }
+
+    fn leave(&self, node: NodeId, offset: u64, stream: Stream) {
+        let evicted = self.left.lock().push((node, offset), stream);
+        drop(evicted);
+    }
+}
+
+impl Stream {
+    fn next(&mut self) -> Result<Option<Stored>> {
+        if let Some(entry) = self.unread.take() {
+            return Ok(Some(entry));
+        }
+        let Some(entry) = self.dir.read().transpose()? else {
+            return Ok(None);
+        };
+        let next = u64::try_from(entry.offset()).map_err(|_| Errno::OVERFLOW)?;
+        Ok(Some(Stored {
+            name: entry.file_name().to_owned(),
+            ino: entry.ino(),
+            kind: entry.file_type(),
+            next,
+        }))
+    }
+}
+
+/// Whether a listing has attributes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    Names,
+    Attributes,
+}
+
+impl View {
+    /// Calls `fill` for the entries of a directory from `offset` on (0, or some entry's `next`), until it says full or there are no more.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn readdir(&self, node: NodeId, offset: u64, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<()> {
+        self.list(node, offset, With::Names, fill)
+    }
+
+    /// As [`readdir`](Self::readdir), with attributes; each entry that `fill` takes counts as looked up.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn readdirplus(&self, node: NodeId, offset: u64, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<()> {
+        self.list(node, offset, With::Attributes, fill)
+    }
+
+    fn list(&self, node: NodeId, offset: u64, with: With, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<()> {
+        let mut dir = self.directory(node)?;
+        let mut stream = self.streams.take(&dir, offset)?;
+        let mut position = offset;
+        while let Some(stored) = stream.next()? {
+            let next = stored.next;
+            if self.show(&mut dir, &stored, with, fill)? == Fill::Full {
+                stream.unread = Some(stored);
+                self.streams.leave(node, position, stream);
+                return Ok(());
+            }
+            position = next;
+        }
+        Ok(())
+    }
+
+    /// Hands one entry to `fill`, if it is one of the view.
+    fn show(&self, dir: &mut Directory<'_>, stored: &Stored, with: With, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<Fill> {
+        let bytes = stored.name.to_bytes();
+        if bytes == b"." || bytes == b".." {
+            let node = if bytes == b"." { dir.inode.node } else { self.above(dir) };
+            return Ok(fill(&DirEntry {
+                node,
+                next: stored.next,
+                kind: FileType::Directory,
+                name: bytes,
+                entry: None,
+            }));
+        }
+        let Some((plain, name)) = self.open_name(dir, stored) else {
+            return Ok(Fill::Taken);
+        };
+        match with {
+            With::Names => {
+                let node = self.table.read().listed(stored.ino);
+                Ok(fill(&DirEntry {
+                    node,
+                    next: stored.next,
+                    kind: stored.kind,
+                    name: plain.as_bytes(),
+                    entry: None,
+                }))
+            }
+            With::Attributes => self.show_with_attributes(dir, stored, &plain, &name, fill),
+        }
+    }
+
+    fn show_with_attributes(
+        &self,
+        dir: &Directory<'_>,
+        stored: &Stored,
+        plain: &PlainName,
+        name: &CipherName,
+        fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill,
+    ) -> Result<Fill> {
+        let found = rustix::fs::statat(dir.fd(), name.entry(), AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(Error::from)
+            .and_then(|stat| self.found(&dir.inode, name, &stat));
+        let entry = match found {
+            Ok(entry) => entry,
+            // Removed since the directory was read.
+            Err(Error::Os(Errno::NOENT)) => return Ok(Fill::Taken),
+            Err(error) => return Err(error),
+        };
+        let node = entry.attr.node;
+        let shown = DirEntry {
+            node,
+            next: stored.next,
+            kind: entry.attr.kind,
+            name: plain.as_bytes(),
+            entry: Some(entry),
+        };
+        let filled = fill(&shown);
+        if filled == Fill::Full {
+            self.forget(node, 1);
+        }
+        Ok(filled)
+    }
+
+    /// The plaintext name of an entry. Where it does not decode, the directory's id is read again: a sync client may have brought it after the directory.
+    fn open_name(&self, dir: &mut Directory<'_>, stored: &Stored) -> Option<(PlainName, CipherName)> {
+        let folder: &dyn Folder = &*self.folder;
+        folder.open_name(dir.id, &stored.name, dir.fd()).or_else(|| {
+            let id = self.read_directory_id(dir).ok().filter(|id| *id != dir.id)?;
+            dir.id = id;
+            folder.open_name(id, &stored.name, dir.fd())
+        })
+    }
+
+    /// The directory above.
+    fn above(&self, dir: &Directory<'_>) -> NodeId {
+        match dir.inode.place() {
+            super::inode::Place::At { parent, .. } => parent.node,
+            super::inode::Place::Root | super::inode::Place::Gone => NodeId::ROOT,
+        }
+    }
+}
