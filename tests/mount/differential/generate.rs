@@ -2,21 +2,23 @@
 
 use super::attrs::Clock;
 use super::op::{AtOp, Base, Lock, Op, Place, SlotOp, Sparse, Target, TwoOp, XattrOp};
-use super::side::{SLOTS, Side, list};
+use super::paths::Want;
+use super::side::{SLOTS, Side};
 use super::values::{Taste, Values};
 use crate::people::Who;
 use rand::RngExt;
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
 
-/// How deep directories are made.
-const DEPTH: usize = 5;
+/// How many paths with attributes are remembered.
+const MARKED: usize = 8;
 
 pub(super) struct Generator {
     values: Values,
     /// To be done before anything random.
     queue: VecDeque<Op>,
+    /// Where attributes were set, so that there is something to find later.
+    marked: VecDeque<Vec<u8>>,
     actor: Actor,
     /// Who acts at present, where that changes.
     who: Who,
@@ -31,20 +33,12 @@ pub(super) enum Actor {
     Changing,
 }
 
-/// What a path should lead to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Want {
-    Existing,
-    /// A directory that exists, and a name in it that may.
-    Fresh,
-    Either,
-}
-
 impl Generator {
     pub(super) fn new(seed: u64, clock: Clock, taste: Taste, actor: Actor) -> Self {
         Self {
             values: Values::new(seed, clock, taste),
             queue: VecDeque::new(),
+            marked: VecDeque::new(),
             actor,
             who: Who::Root,
         }
@@ -91,8 +85,8 @@ impl Generator {
     fn with_slot(&mut self, plain: &Side) -> Op {
         let used = plain.used();
         let slot = self.values.pick(&used, 0);
-        if used.is_empty() || self.values.chance(22) {
-            let at = self.place(plain, Want::Either);
+        if used.is_empty() || self.values.chance(30) {
+            let at = self.values.place(plain, Want::Either);
             let slot = self.values.rng.random_range(0..SLOTS);
             return Op::At(
                 at,
@@ -154,7 +148,7 @@ impl Generator {
     }
 
     fn with_names(&mut self, plain: &Side) -> Op {
-        let (fresh, existing) = (self.place(plain, Want::Fresh), self.place(plain, Want::Existing));
+        let (fresh, existing) = (self.values.place(plain, Want::Fresh), self.values.place(plain, Want::Existing));
         match self.values.rng.random_range(0..100) {
             0..22 => Op::At(fresh, AtOp::Mkdir { mode: self.values.mode() }),
             22..38 => Op::At(existing, AtOp::Rmdir),
@@ -184,8 +178,8 @@ impl Generator {
     }
 
     fn with_two(&mut self, plain: &Side) -> Op {
-        let from = self.place(plain, Want::Existing);
-        let mut to = self.place(plain, Want::Either);
+        let from = self.values.place(plain, Want::Existing);
+        let mut to = self.values.place(plain, Want::Either);
         if self.values.chance(4) {
             // Into itself.
             to = Place {
@@ -201,7 +195,7 @@ impl Generator {
     }
 
     fn with_inode(&mut self, plain: &Side) -> Op {
-        let at = self.place(plain, Want::Existing);
+        let at = self.values.place(plain, Want::Existing);
         let what = match self.values.rng.random_range(0..100) {
             0..25 => AtOp::Chmod { mode: self.values.mode() },
             25..37 => AtOp::Chown {
@@ -228,7 +222,12 @@ impl Generator {
     }
 
     fn with_xattr(&mut self, plain: &Side) -> Op {
-        let path = self.path(plain, Want::Existing);
+        let index = self.values.rng.random_range(0..2 * MARKED);
+        let path = self
+            .marked
+            .get(index)
+            .cloned()
+            .unwrap_or_else(|| self.values.path(plain, Want::Existing));
         let target = match self.values.rng.random_range(0..4) {
             0 => Target::Slot(self.values.pick(&plain.used(), 0)),
             1 => Target::NoFollow(path),
@@ -253,108 +252,15 @@ impl Generator {
             84..87 => XattrOp::Remove { name: self.values.acl().0 },
             _ => XattrOp::Remove { name },
         };
+        if let (XattrOp::Set { .. }, Target::Path(path) | Target::NoFollow(path)) = (&what, &target) {
+            self.marked.push_front(path.clone());
+            self.marked.truncate(MARKED);
+        }
         Op::Xattr(target, what)
     }
 
     /// Room to read a directory with: for a name or two, or for all.
     fn room(&mut self) -> usize {
         self.values.pick(&[600, 1024, 32_768], 1024)
-    }
-
-    fn place(&mut self, plain: &Side, want: Want) -> Place {
-        let used = plain.used();
-        if used.is_empty() || !self.values.chance(12) {
-            return Place {
-                base: Base::Root,
-                path: self.path(plain, want),
-            };
-        }
-        let slot = self.values.pick(&used, 0);
-        let dir = plain
-            .slot(slot)
-            .and_then(|fd| fs::openat(fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()));
-        let path = if let (Ok(dir), Want::Existing | Want::Either) = (&dir, want) {
-            self.entry(dir).map(|(name, _)| name)
-        } else {
-            None
-        };
-        Place {
-            base: Base::Slot(slot),
-            path: path.unwrap_or_else(|| self.values.name()),
-        }
-    }
-
-    /// A path from the root, now and then with something odd about it.
-    fn path(&mut self, plain: &Side, want: Want) -> Vec<u8> {
-        let want = if want == Want::Either {
-            self.values.pick(&[Want::Existing, Want::Fresh], Want::Fresh)
-        } else {
-            want
-        };
-        let mut path = self.walk(plain, want);
-        match self.values.rng.random_range(0..200) {
-            0..5 => path.push(b'/'),
-            5..7 => path.extend(b"/."),
-            7..9 => path.extend(b"/.."),
-            9..15 => path = [path.as_slice(), b"/", &self.values.name()].concat(), // through what may be a file
-            15..17 => path = [b"./".as_slice(), &path].concat(),
-            17..19 => {
-                path = path
-                    .iter()
-                    .flat_map(|byte| if *byte == b'/' { b"//".to_vec() } else { vec![*byte] })
-                    .collect()
-            }
-            19..22 => path = [self.values.name().as_slice(), b"/../", &path].concat(),
-            22 => path.clear(),
-            23 => path = b".".to_vec(),
-            _ => {}
-        }
-        path
-    }
-
-    /// Down the plain tree.
-    fn walk(&mut self, plain: &Side, want: Want) -> Vec<u8> {
-        let open = |parent: &dyn AsFd, name: &[u8]| {
-            fs::openat(
-                parent.as_fd(),
-                name,
-                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                Mode::empty(),
-            )
-        };
-        let mut path: Vec<Vec<u8>> = Vec::new();
-        let mut dir = open(&plain.root(), b".");
-        while let Ok(parent) = &dir
-            && path.len() < DEPTH
-            && self.values.chance(if want == Want::Fresh && path.is_empty() { 80 } else { 65 })
-        {
-            let Some((name, kind)) = self.entry(parent) else { break };
-            if want == Want::Fresh && kind != FileType::Directory {
-                break;
-            }
-            let next = open(parent, &name);
-            path.push(name);
-            dir = next;
-        }
-        if want == Want::Existing
-            && let Ok(parent) = &dir
-            && let Some((name, _)) = self.entry(parent)
-        {
-            path.push(name);
-        } else if want == Want::Fresh || path.is_empty() {
-            path.push(self.values.name());
-        }
-        path.join(&b'/')
-    }
-
-    /// An entry of a directory.
-    fn entry(&mut self, dir: &OwnedFd) -> Option<(Vec<u8>, FileType)> {
-        let mut names = list(dir.as_fd(), 32_768).ok()?;
-        names.retain(|(name, _)| name != b"." && name != b"..");
-        if names.is_empty() {
-            return None;
-        }
-        let index = self.values.rng.random_range(0..names.len());
-        Some(names.swap_remove(index))
     }
 }

@@ -11,6 +11,7 @@ mod generate;
 mod on_slot;
 mod on_xattr;
 mod op;
+mod paths;
 mod run;
 mod selfcheck;
 mod shared;

@@ -217,7 +217,7 @@ impl Values {
             1 => String::from("nonsense.name"),
             2 => format!("user.{}", "x".repeat(251)),
             3..6 => format!("user.{}", "l".repeat(140)),
-            which => format!("user.x{}", which % 4),
+            which => format!("user.x{}", which % 2),
         };
         CString::new(name).unwrap_or_default()
     }
