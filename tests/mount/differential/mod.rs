@@ -42,7 +42,7 @@ fn operations(by_default: u64) -> u64 {
 }
 
 /// Where the operations come from.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::env::var("PLAINVIEW_TEST_SEED").map_or_else(|_| rand::random(), |number| number.parse().unwrap())
 }
 
