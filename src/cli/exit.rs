@@ -1,7 +1,7 @@
 //! How a command ends when it fails: a message for a person, a code for a script. Codes never change their meaning.
 
-use crate::keys::ConfigError;
-use std::fmt::{self, Write as _};
+use crate::keys::{ConfigError, FORMAT};
+use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -66,10 +66,32 @@ impl Failure {
         Self::new(Code::Other, message)
     }
 
-    /// What became of reading, writing or unlocking the `plainview.toml` of `vault`.
+    /// Why the `plainview.toml` of `vault` could not be made, read or unlocked.
     pub fn config(vault: &Path, error: &ConfigError) -> Self {
-        let _ = error;
-        Self::other(format!("{}: not yet", vault.display()))
+        let (vault, file) = (vault.display(), vault.join("plainview.toml"));
+        let file = file.display();
+        match error {
+            ConfigError::NotAVault => Self::new(
+                Code::NotAVault,
+                format!("{vault} is not a vault: {error}; `plainview init` makes a vault of an empty directory"),
+            ),
+            ConfigError::Exists => Self::new(
+                Code::NotEmpty,
+                format!("{vault} is a vault already; `plainview info` tells about it"),
+            ),
+            ConfigError::Damaged(_) => Self::new(
+                Code::Damaged,
+                format!("{file} is damaged or forged: {error}; put back a copy of it"),
+            ),
+            ConfigError::Newer(format) => Self::new(
+                Code::Newer,
+                format!("{file} has format {format}, and this plainview knows no format newer than {FORMAT}; get a newer one"),
+            ),
+            ConfigError::WrongPassword => Self::new(Code::WrongPassword, format!("wrong password for {vault}")),
+            ConfigError::NoPasswordSlot => Self::other(format!("{file}: {error}, and this plainview can ask for nothing else")),
+            ConfigError::Kdf(_) => Self::other(format!("cannot make a key of the password for {vault}: {error}")),
+            ConfigError::Os(errno) => Self::other(format!("{file}: {errno}")),
+        }
     }
 
     /// The code.
@@ -83,15 +105,22 @@ impl Failure {
     }
 }
 
-/// The message, with control characters escaped: it may hold names and text from a vault that is not ours, and a terminal obeys what it is sent.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.message.chars().try_for_each(|c| {
-            if c.is_control() && c != '\n' {
-                write!(f, "{}", c.escape_default())
-            } else {
-                f.write_char(c)
-            }
-        })
+        f.write_str(&escaped(&self.message))
     }
+}
+
+/// `text` with its control characters escaped, except line ends: it may hold names and text from a vault that is not ours, and a terminal obeys what
+/// it is sent.
+pub(super) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

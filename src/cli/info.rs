@@ -1,9 +1,124 @@
-//! `plainview info`.
+//! `plainview info`: what `plainview.toml` says, without a password, so without knowing whether it is genuine.
 
-use super::InfoArgs;
 use super::exit::Failure;
+use super::{InfoArgs, open_vault, print};
+use crate::keys::{Config, FORMAT, Names, Opener, Slot};
+use crate::password::KdfCost;
+use data_encoding::HEXLOWER;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::os::fd::AsFd;
 
 /// Runs the command.
 pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
-    Err(Failure::other(format!("cannot read {}: not implemented", args.vault.display())))
+    let root = open_vault(&args.vault)?;
+    let config = Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?;
+    let info = Info::of(&config);
+    print(&if args.json { info.json()? } else { info.text() })
+}
+
+/// What is told of a vault. The field names are those of `plainview.toml`, and stay.
+#[derive(Serialize)]
+struct Info<'a> {
+    format: u32,
+    vault: String,
+    names: &'static str,
+    slots: Vec<SlotInfo<'a>>,
+}
+
+#[derive(Serialize)]
+struct SlotInfo<'a> {
+    id: u32,
+    kind: &'static str,
+    label: &'a str,
+    #[serde(flatten)]
+    cost: Option<CostInfo>,
+}
+
+#[derive(Serialize)]
+struct CostInfo {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl<'a> Info<'a> {
+    fn of(config: &'a Config) -> Self {
+        let names = match config.names() {
+            Names::Encrypted => "encrypted",
+            Names::Plain => "plain",
+        };
+        Self {
+            format: FORMAT,
+            vault: HEXLOWER.encode(config.vault()),
+            names,
+            slots: config.slots().iter().map(SlotInfo::of).collect(),
+        }
+    }
+
+    fn json(&self) -> Result<String, Failure> {
+        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::other(format!("cannot write JSON: {error}")))?;
+        Ok(json + "\n")
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("format  {}\nvault   {}\nnames   {}\n", self.format, self.vault, self.names);
+        for slot in &self.slots {
+            slot.line(&mut text);
+        }
+        text
+    }
+}
+
+impl<'a> SlotInfo<'a> {
+    fn of(slot: &'a Slot) -> Self {
+        let cost = match slot.opener() {
+            Opener::Password { cost, .. } => Some(CostInfo::of(*cost)),
+            Opener::Keyfile | Opener::Recovery => None,
+        };
+        Self {
+            id: slot.id(),
+            kind: slot.opener().kind(),
+            label: slot.label(),
+            cost,
+        }
+    }
+
+    fn line(&self, text: &mut String) {
+        let label = if self.label.is_empty() {
+            String::new()
+        } else {
+            format!(" {:?}", self.label)
+        }; // {:?} escapes what a terminal would obey
+        let cost = self.cost.as_ref().map(CostInfo::text).unwrap_or_default();
+        let _ = writeln!(text, "slot {}  {}{label}{cost}", self.id, self.kind); // a string takes all that is written to it
+    }
+}
+
+impl CostInfo {
+    fn of(cost: KdfCost) -> Self {
+        Self {
+            memory_kib: cost.memory_kib(),
+            passes: cost.passes(),
+            lanes: cost.lanes(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let memory = match self.memory_kib {
+            kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
+            kib => format!("{kib} KiB"),
+        };
+        format!(
+            ": Argon2id, {memory}, {} pass{}, {} lane{}",
+            self.passes,
+            plural(self.passes, "es"),
+            self.lanes,
+            plural(self.lanes, "s")
+        )
+    }
+}
+
+fn plural(count: u32, ending: &'static str) -> &'static str {
+    if count == 1 { "" } else { ending }
 }

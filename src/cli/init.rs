@@ -1,19 +1,148 @@
 //! `plainview init`.
 
-use super::InitArgs;
-use super::exit::Failure;
+use super::exit::{Code, Failure, escaped};
+use super::{InitArgs, open_vault, print};
+use crate::keys::{Config, ConfigError, Names};
+use crate::password::{Asking, KdfCost, MEMORY_KIB, PASSES, Password};
+use rustix::fs::{Dir, Mode};
+use rustix::io::Errno;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
-/// Runs the command.
+/// Runs the command. Nothing is made before the password is there, and nothing is left when it fails.
 pub(super) fn run(args: &InitArgs) -> Result<(), Failure> {
-    Err(Failure::other(format!("cannot make {}: not implemented", args.vault.display())))
+    let cost = cost(args)?;
+    let place = inspect(&args.vault)?;
+    let password = args.password.ask(Asking::New)?;
+    let names = if args.plain_names { Names::Plain } else { Names::Encrypted };
+    match place {
+        Place::Empty => make(&args.vault, names, &password, cost)?,
+        Place::Missing => make_with_directory(&args.vault, names, &password, cost)?,
+    }
+    print(&escaped(&next_steps(&args.vault)))
 }
 
-/// `--kdf-memory`: a size in KiB.
+fn next_steps(vault: &Path) -> String {
+    let quoted = shlex::bytes::try_quote(vault.as_os_str().as_bytes()).unwrap_or_default();
+    let quoted = String::from_utf8_lossy(&quoted);
+    format!(
+        "Made a vault in {}. To see it in the clear, on a directory of your choice:\n    \
+             plainview mount {quoted} MOUNTPOINT\n\
+         Without its plainview.toml the password opens nothing: keep a copy of that file, and remember the password.\n",
+        vault.display()
+    )
+}
+
+fn cost(args: &InitArgs) -> Result<KdfCost, Failure> {
+    let default = KdfCost::DEFAULT;
+    let (memory_kib, passes) = (
+        args.kdf_memory.unwrap_or(default.memory_kib()),
+        args.kdf_passes.unwrap_or(default.passes()),
+    );
+    KdfCost::new(memory_kib, passes, default.lanes()).map_err(|error| Failure::new(Code::Usage, error.to_string()))
+}
+
+/// What is where the vault is to be.
+enum Place {
+    /// An empty directory.
+    Empty,
+    /// Nothing, in a directory that is there.
+    Missing,
+}
+
+fn inspect(vault: &Path) -> Result<Place, Failure> {
+    match std::fs::symlink_metadata(vault) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => inspect_parent(vault),
+        Err(error) => Err(Failure::other(format!("cannot look at {}: {error}", vault.display()))),
+        Ok(_) if !vault.is_dir() => Err(Failure::other(format!(
+            "{} is not a directory; give a new or an empty one",
+            vault.display()
+        ))),
+        Ok(_) => refuse_entries(vault, open_vault(vault)?.as_fd()).map(|()| Place::Empty),
+    }
+}
+
+fn inspect_parent(vault: &Path) -> Result<Place, Failure> {
+    let parent = parent(vault);
+    if parent.is_dir() {
+        Ok(Place::Missing)
+    } else {
+        Err(Failure::other(format!(
+            "cannot make {}: there is no directory {}; make that first",
+            vault.display(),
+            parent.display()
+        )))
+    }
+}
+
+fn parent(vault: &Path) -> &Path {
+    match vault.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+fn refuse_entries(vault: &Path, root: BorrowedFd<'_>) -> Result<(), Failure> {
+    let cannot_list = |errno: Errno| Failure::other(format!("cannot list {}: {errno}", vault.display()));
+    for entry in Dir::read_from(root).map_err(cannot_list)? {
+        match entry.map_err(cannot_list)?.file_name().to_bytes() {
+            b"." | b".." => {}
+            b"plainview.toml" => return Err(Failure::config(vault, &ConfigError::Exists)),
+            _ => {
+                return Err(Failure::new(
+                    Code::NotEmpty,
+                    format!("{} is not empty; give a new or an empty directory", vault.display()),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directory `vault` and the vault in it, or neither.
+fn make_with_directory(vault: &Path, names: Names, password: &Password, cost: KdfCost) -> Result<(), Failure> {
+    rustix::fs::mkdir(vault, Mode::RWXU)
+        .map_err(|errno| Failure::other(format!("cannot make the directory {}: {errno}", vault.display())))?;
+    make(vault, names, password, cost).inspect_err(|_| {
+        let _ = rustix::fs::rmdir(vault); // an empty directory is all that could be left
+    })?;
+    // The vault is durable; that its directory has a name, too, is up to this. Not every filesystem lets a directory be synced.
+    let _ = File::open(parent(vault)).and_then(|parent| parent.sync_all());
+    Ok(())
+}
+
+/// Makes the vault in the directory `vault`, which may have changed while the password was typed.
+fn make(vault: &Path, names: Names, password: &Password, cost: KdfCost) -> Result<(), Failure> {
+    let root = open_vault(vault)?;
+    refuse_entries(vault, root.as_fd())?;
+    Config::create(root.as_fd(), names, password, cost)
+        .map(drop)
+        .map_err(|error| Failure::config(vault, &error))
+}
+
+/// `--kdf-memory`: a number and a unit (K, KiB, M, MiB, G or GiB, in either case), in KiB and within bounds.
 pub(super) fn parse_memory_kib(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "not a size".to_owned())
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let kib: u32 = match unit.to_ascii_lowercase().as_str() {
+        "k" | "kib" => 1,
+        "m" | "mib" => 1 << 10,
+        "g" | "gib" => 1 << 20,
+        "" => return Err("it has no unit; write it like 256M, 256MiB or 1G".to_owned()),
+        _ => return Err("it is not a size; write it like 256M, 256MiB or 1G".to_owned()),
+    };
+    let number: u32 = number
+        .parse()
+        .map_err(|_| "it is not a size; write it like 256M, 256MiB or 1G".to_owned())?;
+    number
+        .checked_mul(kib)
+        .filter(|kib| MEMORY_KIB.contains(kib))
+        .ok_or_else(|| "it must be 8MiB to 4GiB".to_owned())
 }
 
-/// `--kdf-passes`.
+/// `--kdf-passes`: a number within bounds.
 pub(super) fn parse_passes(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| "not a number".to_owned())
+    let passes = text.parse().ok().filter(|passes| PASSES.contains(passes));
+    passes.ok_or_else(|| format!("it must be {} to {}", PASSES.start(), PASSES.end()))
 }

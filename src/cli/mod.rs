@@ -15,6 +15,7 @@ use exit::{Code, Failure};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -97,9 +98,9 @@ pub struct MountArgs {
     /// Where the password comes from.
     #[command(flatten)]
     pub password: PasswordArgs,
-    /// Descriptor to report readiness on; for the background start of the program itself.
-    #[arg(long, value_name = "N", hide = true)]
-    pub ready_fd: Option<i32>,
+    /// Be the child that a start in the background consists of; only ever given by the program itself.
+    #[arg(long, hide = true)]
+    pub background_child: bool,
     /// The vault
     #[arg(value_name = "VAULT")]
     pub vault: PathBuf,
@@ -170,6 +171,18 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Mount(args) => mount::run(args),
         Command::Umount(args) => umount::run(args),
         Command::Info(args) => info::run(args),
+    }
+}
+
+/// Prints `text` on standard output. That the reader has gone is no failure: `plainview info VAULT | head -1`.
+///
+/// # Errors
+/// Any other failure to write.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::other(format!("cannot write to standard output: {error}"))),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -1,9 +1,108 @@
 //! `plainview mount`.
 
-use super::MountArgs;
-use super::exit::Failure;
+use super::exit::{Code, Failure};
+use super::{MountArgs, open_vault};
+use crate::keys::Config;
+use crate::mount::{self, Audience, Lock, MountPoint, Options, Place, Start, Started};
+use crate::password::Asking;
+use crate::sys::limits;
+use crate::vault::Vault;
+use crate::view::{self, Ownership, View};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// The argument that makes this program the child of a start in the background.
+const CHILD: &str = "--background-child";
+/// Most descriptors that a view is given: what is open in it at one time, and some to spare.
+const DESCRIPTORS: usize = 1000;
+/// Descriptors for everything else: the device, once per thread, the lock, and what a request opens in passing.
+const RESERVED: usize = 64;
 
 /// Runs the command.
 pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
-    Err(Failure::other(format!("cannot mount {}: not implemented", args.vault.display())))
+    let words = args.options.iter().map(String::as_str).chain(args.ro.then_some("ro"));
+    let options = Options::parse(words).map_err(|error| failure(&error))?;
+    if args.background_child {
+        mount::follow_parent();
+        return serve(args, &options, Start::Background);
+    }
+    if args.foreground {
+        return serve(args, &options, Start::Foreground);
+    }
+    match mount::start_in_background(CHILD).map_err(|error| failure(&error))? {
+        Started::Mounted => Ok(()),
+        // The child has said all there is to say.
+        Started::Failed(code) => std::process::exit(code.into()),
+    }
+}
+
+/// All that can go wrong without the password is looked at before it is asked for.
+fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failure> {
+    mount::start_logging();
+    let path = args.vault.canonicalize().unwrap_or_else(|_| args.vault.clone());
+    let root = open_vault(&path)?;
+    let config = Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?;
+    // Held until this function is left, which is after everything has been made durable.
+    let _lock = Lock::take(root.as_fd(), &path, options.access()).map_err(|error| failure(&error))?;
+    let point = MountPoint::check(&args.mountpoint, &path, options).map_err(|error| failure(&error))?;
+    let password = args.password.ask(Asking::Existing)?;
+    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
+    drop(password);
+    let view = Arc::new(open_view(Vault::new(&master, config.names()), root.as_fd(), options)?);
+    drop(master);
+    let place = Place {
+        vault: &path,
+        root: root.as_fd(),
+        point: &point,
+    };
+    mount::serve(place, options, &view, start).map_err(|error| failure(&error))
+}
+
+fn open_view(vault: Vault, root: BorrowedFd<'_>, options: &Options) -> Result<View, Failure> {
+    let is_root = rustix::process::geteuid().is_root();
+    let ownership = if is_root && options.audience() == Audience::Everyone {
+        Ownership::Caller
+    } else {
+        Ownership::Daemon
+    };
+    let descriptors = limits::raise_descriptors().min(DESCRIPTORS).saturating_sub(RESERVED);
+    let options = view::Options {
+        access: options.access(),
+        ownership,
+        descriptors,
+    };
+    let root = root
+        .try_clone_to_owned()
+        .map_err(|error| Failure::other(format!("cannot use the vault: {error}")))?;
+    View::new(Box::new(vault), root, options).map_err(|error| Failure::other(format!("cannot use the vault: {error}")))
+}
+
+/// The failure, with its code, that an error in mounting or unmounting is.
+pub(super) fn failure(error: &mount::Error) -> Failure {
+    use mount::Error;
+    let code = match error {
+        Error::UnknownOption(_) => Code::Usage,
+        Error::InUse { .. } => Code::InUse,
+        Error::NoMountPoint(_)
+        | Error::NotADirectory(_)
+        | Error::NotEmpty(_)
+        | Error::AlreadyMounted { .. }
+        | Error::Nested { .. }
+        | Error::Inaccessible(..)
+        | Error::DeadMount(..)
+        | Error::NoDevice(_)
+        | Error::DeviceDenied(_)
+        | Error::NoFusermount
+        | Error::Fusermount(..)
+        | Error::Kernel(..)
+        | Error::NoTable(_)
+        | Error::Session(_) => Code::CannotMount,
+        Error::Lock(..)
+        | Error::Background(_)
+        | Error::NotMounted(_)
+        | Error::Busy(_)
+        | Error::CannotUnmount(..)
+        | Error::NotDurable { .. } => Code::Other,
+    };
+    Failure::new(code, error.to_string())
 }

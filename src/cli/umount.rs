@@ -2,11 +2,9 @@
 
 use super::UmountArgs;
 use super::exit::Failure;
+use crate::mount;
 
 /// Runs the command.
 pub(super) fn run(args: &UmountArgs) -> Result<(), Failure> {
-    Err(Failure::other(format!(
-        "cannot unmount {}: not implemented",
-        args.mountpoint.display()
-    )))
+    mount::umount(&args.mountpoint).map_err(|error| super::mount::failure(&error))
 }

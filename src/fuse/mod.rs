@@ -1,1 +1,56 @@
-//! (being written)
+//! The kernel's side: the only module that names fuser. Each method of the adapter unpacks a request, makes one call into the [`View`], and replies.
+//!
+//! Knows the protocol and what of it to ask for; does not know how anything is stored, nor how the device came to be connected to a mount point. Keeps
+//! true: every request gets exactly one reply, whatever happens, a panic included; and no plaintext name is ever logged.
+
+mod adapter;
+mod convert;
+mod protocol;
+mod reply;
+
+use crate::view::View;
+use adapter::Adapter;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the kernel may believe what it was told, a missing name included: as long as a change underneath, by a sync client, may go unseen.
+const LIFETIME: Duration = Duration::from_secs(1);
+/// Largest request, in bytes: the kernel's own limit unless an administrator raises it.
+const MAX_WRITE: u32 = 1 << 20;
+/// How many requests for readahead and write-back may be under way.
+const MAX_BACKGROUND: u16 = 64;
+/// The device.
+const DEVICE: &str = "/dev/fuse";
+
+/// A running conversation with the kernel: it goes on in its own threads until the mount is gone.
+pub struct Session(fuser::BackgroundSession);
+
+impl Session {
+    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads. When this returns, the protocol is agreed on.
+    ///
+    /// # Errors
+    /// What the operating system says, or that the kernel's protocol is too old.
+    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize) -> io::Result<Self> {
+        let mut config = fuser::Config::default();
+        // The kernel has checked who may come in. fuser's own check would refuse what kernel threads and changed user ids send on behalf of those who may.
+        config.acl = fuser::SessionACL::All;
+        config.n_threads = Some(threads);
+        // A descriptor for each thread spares them a shared queue. Where only fusermount3 may open the device, they share the one it gave us.
+        config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
+        // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
+        fuser::Session::from_fd(Adapter::new(view), device, config.acl, config)?
+            .spawn()
+            .map(Self)
+    }
+
+    /// Waits until the mount is gone.
+    ///
+    /// # Errors
+    /// What ended the conversation otherwise.
+    pub fn wait(self) -> io::Result<()> {
+        self.0.join()
+    }
+}

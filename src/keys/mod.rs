@@ -1,4 +1,5 @@
-//! The whole key schedule: which key becomes which other key, and how. Nothing else in the program derives a key.
+//! The whole key schedule: which key becomes which other key, and how. Nothing else in the program derives a key. And `plainview.toml`, which keeps the
+//! master key wrapped ([`Config`]).
 //!
 //! ```text
 //! password --Argon2id(salt, cost)--> slot key --AES-256-SIV unwrap--> master key
@@ -6,16 +7,40 @@
 //! content key + file salt --keyed BLAKE3 (XOF)--> a file's encryption, record MAC and header MAC keys
 //! ```
 //!
-//! One type per key, so that no key can be used as another. Knows nothing of files, names or passwords.
+//! One type per key, so that no key can be used as another. Knows the configuration of a vault; does not know its files and names, or where a password
+//! comes from.
 //! Reference: `docs/format.md`, section "Keys"; BLAKE3 is <https://github.com/BLAKE3-team/BLAKE3-specs>.
 
 mod config;
 mod slot;
+mod store;
+#[cfg(test)]
+mod tests;
+mod text;
 
 pub use config::{Config, ConfigError, FORMAT, Names};
-pub use slot::Slot;
+pub use slot::{Opener, Slot, VAULT_ID_LEN};
 
+use crate::password::{self, KdfCost, KdfError, PASSWORD_SALT_LEN, Password};
 use crate::secret::Secret;
+
+/// What opens one slot: it wraps the master key there.
+pub struct SlotKey(Secret<64>);
+
+impl SlotKey {
+    /// `Argon2id(password, salt, cost)`. Takes as long and as much memory as `cost` says.
+    ///
+    /// # Errors
+    /// That the memory cannot be had.
+    pub fn from_password(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Self, KdfError> {
+        password::stretch(password, salt, cost).map(Self)
+    }
+
+    /// The key's bytes.
+    pub fn expose(&self) -> &[u8; 64] {
+        self.0.expose()
+    }
+}
 
 /// The key that every other one comes from: 32 random bytes made by `init`, stored only wrapped by a slot key.
 pub struct MasterKey(Secret<32>);

@@ -1,4 +1,90 @@
 //! A slot: the master key, wrapped by one of the keys that open the vault.
 
+use super::{MasterKey, SlotKey};
+use crate::password::{KdfCost, PASSWORD_SALT_LEN};
+use crate::secret::Secret;
+use aes_siv::KeyInit;
+use aes_siv::siv::{Aes256Siv, IV_SIZE};
+
+/// Bytes of a vault's id.
+pub const VAULT_ID_LEN: usize = 16;
+/// Bytes of a wrapped master key: the synthetic IV, and the key encrypted.
+pub(super) const WRAPPED_LEN: usize = IV_SIZE + 32;
+
 /// One way to open a vault.
-pub struct Slot {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    pub(super) id: u32,
+    pub(super) label: String,
+    pub(super) opener: Opener,
+    pub(super) wrapped: [u8; WRAPPED_LEN],
+}
+
+/// What opens a slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opener {
+    /// A password.
+    Password {
+        /// What a guess at it costs.
+        cost: KdfCost,
+        /// Makes equal passwords give different slot keys.
+        salt: [u8; PASSWORD_SALT_LEN],
+    },
+    /// The contents of a file.
+    Keyfile,
+    /// A key that was written down.
+    Recovery,
+}
+
+impl Opener {
+    /// What stands in `plainview.toml` as the slot's kind.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Password { .. } => "password",
+            Self::Keyfile => "keyfile",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
+impl Slot {
+    /// Its number, unique in the vault.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// What its owner calls it. Any text; it is known to be genuine only when the vault was unlocked.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// What opens it.
+    pub fn opener(&self) -> &Opener {
+        &self.opener
+    }
+
+    /// `AES-256-SIV(slot key; vault's id; master key)`.
+    ///
+    /// Deterministic encryption is safe here: what is wrapped is random, and RFC 5297 was made for wrapping keys. The id is associated data, so a slot
+    /// copied into another vault opens nothing there.
+    pub(super) fn wrap(key: &SlotKey, vault: &[u8; VAULT_ID_LEN], master: &MasterKey) -> [u8; WRAPPED_LEN] {
+        let mut wrapped = [0; WRAPPED_LEN];
+        let (iv, body) = wrapped.split_at_mut(IV_SIZE);
+        body.copy_from_slice(master.expose());
+        let tag = Aes256Siv::new(key.expose().into())
+            .encrypt_inout_detached([vault], body.into())
+            .expect("fails only for more than 126 strings of associated data");
+        iv.copy_from_slice(&tag);
+        wrapped
+    }
+
+    /// The master key; `None` when `key` is not the one that wrapped it for `vault`.
+    pub(super) fn unwrap(&self, key: &SlotKey, vault: &[u8; VAULT_ID_LEN]) -> Option<MasterKey> {
+        let (iv, body) = self.wrapped.split_first_chunk::<IV_SIZE>()?;
+        let master = Secret::try_fill_with(|master| {
+            master.copy_from_slice(body);
+            Aes256Siv::new(key.expose().into()).decrypt_inout_detached([vault], master.as_mut_slice().into(), iv.into())
+        });
+        master.ok().map(MasterKey::new)
+    }
+}

@@ -1,1 +1,27 @@
-//! (being written)
+//! Mounting, the life of a mount, and unmounting.
+//!
+//! Knows the kernel's mount table, `/dev/fuse`, fusermount3, signals and the background; does not know what a vault holds or how the kernel's requests are
+//! answered. Keeps true: a vault is mounted once at a time; a mount that was announced answers; when a mount has ended, what was written to it is durable
+//! before its lock is free.
+
+mod background;
+mod connect;
+mod detach;
+mod error;
+mod fusermount;
+mod lock;
+mod logging;
+mod options;
+mod point;
+mod serve;
+mod table;
+mod umount;
+
+pub use background::{Started, follow_parent, start as start_in_background};
+pub use error::Error;
+pub use lock::Lock;
+pub use logging::start as start_logging;
+pub use options::{Audience, Options};
+pub use point::MountPoint;
+pub use serve::{Place, Start, serve};
+pub use umount::umount;

@@ -27,16 +27,15 @@ impl View {
         Ok(self.attr(&inode, &stat))
     }
 
-    /// Somebody else changed an inode: what we have of it is old, and the next lookup tells the kernel so.
-    fn changed_by_others(&self, inode: &Arc<Inode>, stat: &Stat) {
+    /// Somebody else changed an inode, or what is in a directory (and so did we, perhaps): what we have of it is old. The next lookup tells the kernel so.
+    pub(super) fn changed_by_others(&self, inode: &Arc<Inode>, stat: &Stat) {
         if inode.kind == FileType::RegularFile {
             inode.mark_stale();
-            let keep = matches!(inode.place(), super::inode::Place::Gone);
-            if !keep {
-                self.descriptors.remove(inode.node);
-            }
         } else {
-            inode.accept(stat);
+            inode.look_anew(stat);
+        }
+        if !inode.is_gone() {
+            self.descriptors.remove(inode.node);
         }
     }
 

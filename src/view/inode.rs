@@ -51,7 +51,7 @@ pub(super) struct Inode {
     pub(super) generation: u64,
     /// What it is.
     pub(super) kind: FileType,
-    /// Held while its descriptor is being opened, so that there is only one state of a file. Taken before any other lock but a parent's `opening`.
+    /// Held while a regular file is being opened, so that there is only one state of it. Taken before any other lock.
     pub(super) opening: Mutex<()>,
     /// The id of a directory, once it was needed. Leaf lock.
     pub(super) dir_id: RwLock<Option<DirId>>,
@@ -143,9 +143,20 @@ impl Inode {
         Seen::ChangedByOthers
     }
 
-    /// Takes `stat`, made after [`look`](Self::look) said [`Seen::LookAgain`], as what we left.
+    /// Announces a look that will be [accepted](Self::accept) whatever it finds: changes of ours so far are in it.
+    pub(super) fn expect_look(&self) {
+        self.changed.store(false, Ordering::SeqCst);
+    }
+
+    /// Takes `stat`, made after [`look`](Self::look) said [`Seen::LookAgain`] or after [`expect_look`](Self::expect_look), as what we left.
     pub(super) fn accept(&self, stat: &Stat) {
         *self.seen.lock() = ctime(stat);
+    }
+
+    /// Forgets what was known of a directory that somebody else changed: it may even be another one of the same number.
+    pub(super) fn look_anew(&self, stat: &Stat) {
+        *self.dir_id.write() = None;
+        self.accept(stat);
     }
 
     /// Remembers that somebody else changed it until a lookup can tell the kernel.
@@ -250,8 +261,6 @@ impl Table {
                     let old_place = std::mem::replace(&mut *known.inode.place.lock(), Place::Gone);
                     known.inode = Arc::new(Inode::new(node, generation, kind, stat, Place::Gone));
                     self.released(old_place);
-                } else if seen == Seen::ChangedByOthers {
-                    known.inode.accept(stat);
                 }
             }
             None => {
@@ -267,6 +276,12 @@ impl Table {
             }
         }
         let inode = self.get(node).expect("it was found or inserted above");
+        if let Place::At { parent, name } = &place
+            && !inode.is_at(parent, name)
+        {
+            // A directory that somebody else moved, or another one of the same number.
+            *inode.dir_id.write() = None;
+        }
         self.set_place(&inode, place);
         inode
     }

@@ -3,7 +3,7 @@
 //! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
 //!
-//! Locks, in the order in which they are taken: `Inode::opening` of a child, then of its parent; `OpenFile::body`; then the leaves (`Table`, `Descriptors`, and what an inode
+//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body`; then the leaves (`Table`, `Descriptors`, and what an inode
 //! keeps). No lock is held over I/O that another file needs.
 
 mod attributes;
@@ -168,7 +168,12 @@ impl View {
         let again = || resolve::stat_at(self, parent, name);
         let (stat, seen) = match &known {
             // Its entry was removed: by us after `stat` was made, or it has another one.
-            Some(inode) if inode.is_gone() => (again()?, inode::Seen::AsKnown),
+            Some(inode) if inode.is_gone() => {
+                inode.expect_look();
+                let stat = again()?;
+                inode.accept(&stat);
+                (stat, inode::Seen::AsKnown)
+            }
             Some(inode) => self.look_closely(inode, stat, again)?,
             None => (*stat, inode::Seen::AsKnown),
         };
@@ -176,6 +181,8 @@ impl View {
         if known.as_ref().is_some_and(|known| !Arc::ptr_eq(known, &inode)) {
             // Somebody else changed the file: what we have open of it may be of the old one.
             self.descriptors.remove(inode.node);
+        } else if seen == inode::Seen::ChangedByOthers {
+            self.changed_by_others(&inode, &stat);
         } else if known.is_some() {
             self.descriptors.unpin(inode.node);
         }

@@ -35,9 +35,17 @@ impl View {
         if inode.kind != FileType::Symlink {
             return Err(Errno::INVAL.into());
         }
-        let target = self
-            .with_handle(&inode, |fd| Ok(rustix::fs::readlinkat(fd, c"", Vec::new())?))
-            .and_then(|stored| self.folder.open_target(stored.as_bytes()));
+        let stored = match inode.place() {
+            Place::At { parent, name } => {
+                rustix::fs::readlinkat(self.directory_of(&parent)?.fd(), name.entry(), Vec::new()).map_err(Error::from)
+            }
+            Place::Root | Place::Gone => self.with_handle(&inode, |fd| Ok(rustix::fs::readlinkat(fd, c"", Vec::new())?)),
+        };
+        let target = match stored {
+            // Another one, or none, is there now.
+            Err(Error::Os(Errno::INVAL | Errno::NOENT)) => Err(Error::Stale),
+            stored => stored.and_then(|stored| self.folder.open_target(stored.as_bytes())),
+        };
         self.report(&inode, target)
     }
 
@@ -212,7 +220,8 @@ impl View {
             return Ok(());
         };
         let open = match before.kind {
-            FileType::RegularFile => self.file(inode)?,
+            // One that we may remove but not open nobody has open through us.
+            FileType::RegularFile => self.file(inode).or_else(|_| self.handle(inode))?,
             FileType::Directory
             | FileType::Symlink
             | FileType::Fifo

@@ -133,10 +133,6 @@ impl View {
         if let Some(open) = self.descriptors.get(inode.node) {
             return Ok(open);
         }
-        let _opening = inode.opening.lock();
-        if let Some(open) = self.descriptors.get(inode.node) {
-            return Ok(open);
-        }
         let (fd, _) = self.open_at_place(inode, OFlags::PATH)?;
         let open = Arc::new(Open::Path(fd));
         if inode.kind == FileType::Directory {

@@ -1,0 +1,414 @@
+//! The kernel's requests, each: unpack, one call into the view, reply.
+
+use super::LIFETIME;
+use super::convert::{allocation, attributes, bare_attributes, caller, changes, errno, kind, node, privileges, rename, seek, set_xattr};
+use super::protocol::{NO_HANDLE, Opening, negotiate};
+use super::reply::{self, Answer};
+use crate::error::Result;
+use crate::folder::Durability;
+use crate::view::{Fill, NodeId, View};
+use fuser::{
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, IoctlFlags,
+    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What the kernel may copy at once with copy_file_range: its own limit for one call.
+const MAX_COPY: u64 = 0x7fff_f000;
+
+thread_local! {
+    /// What READ decrypts into: one per thread, so that it is not made anew for each request.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A view, as fuser wants it.
+pub(super) struct Adapter {
+    view: Arc<View>,
+    files: Opening,
+    directories: Opening,
+}
+
+impl Adapter {
+    pub(super) fn new(view: Arc<View>) -> Self {
+        Self {
+            view,
+            files: Opening::Answered,
+            directories: Opening::Answered,
+        }
+    }
+
+    /// Makes the one call. What goes wrong is logged by what was asked of which inode, never with a name, and a panic becomes EIO: it would end this thread
+    /// otherwise, and the others, one by one, with it.
+    fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
+        match catch_unwind(AssertUnwindSafe(|| call(&self.view, node(ino)))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                log::log!(error.level(), "{what} inode {ino}: {error}");
+                Err(errno(error.errno()))
+            }
+            Err(_) => {
+                log::error!("{what} inode {ino}: panic");
+                Err(Errno::EIO)
+            }
+        }
+    }
+}
+
+fn durability(datasync: bool) -> Durability {
+    if datasync { Durability::Data } else { Durability::All }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        (self.files, self.directories) = negotiate(config);
+        Ok(())
+    }
+
+    /// Nothing: who started the session makes everything durable after its end, where a failure can still be told.
+    fn destroy(&mut self) {}
+
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        match self.call("lookup", parent, |view, parent| view.lookup(parent, name.as_bytes())) {
+            Err(error) if error == Errno::ENOENT => reply::absent(reply),
+            result => reply::entry(reply, result),
+        }
+    }
+
+    // Each of a batch comes here, too.
+    fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
+        // Nobody waits for an answer, and a panic has been logged.
+        let _ = self.call("forget", ino, |view, node| {
+            view.forget(node, count);
+            Ok(())
+        });
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        reply::attr(reply, self.call("getattr", ino, View::getattr));
+    }
+
+    fn setattr(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let changes = changes((mode, uid, gid, size), atime, mtime);
+        reply::attr(
+            reply,
+            self.call("setattr", ino, |view, node| view.setattr(caller(request), node, &changes)),
+        );
+    }
+
+    fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
+        reply::data(reply, self.call("readlink", ino, View::readlink).as_deref().map_err(|&error| error));
+    }
+
+    fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, rdev: u32, reply: ReplyEntry) {
+        let made = self.call("mknod", parent, |view, parent| {
+            view.mknod(caller(request), parent, name.as_bytes(), mode, rdev)
+        });
+        reply::entry(reply, made);
+    }
+
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+        let made = self.call("mkdir", parent, |view, parent| {
+            view.mkdir(caller(request), parent, name.as_bytes(), mode)
+        });
+        reply::entry(reply, made);
+    }
+
+    fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        reply::empty(
+            reply,
+            self.call("unlink", parent, |view, parent| view.unlink(parent, name.as_bytes())),
+        );
+    }
+
+    fn rmdir(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        reply::empty(
+            reply,
+            self.call("rmdir", parent, |view, parent| view.rmdir(parent, name.as_bytes())),
+        );
+    }
+
+    fn symlink(&self, request: &Request, parent: INodeNo, name: &OsStr, target: &Path, reply: ReplyEntry) {
+        let target = target.as_os_str().as_bytes();
+        let made = self.call("symlink", parent, |view, parent| {
+            view.symlink(caller(request), parent, name.as_bytes(), target)
+        });
+        reply::entry(reply, made);
+    }
+
+    fn rename(
+        &self,
+        _: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let renamed = self.call("rename", parent, |view, parent| {
+            view.rename(parent, name.as_bytes(), node(new_parent), new_name.as_bytes(), rename(flags)?)
+        });
+        reply::empty(reply, renamed);
+    }
+
+    fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        reply::entry(
+            reply,
+            self.call("link", ino, |view, inode| view.link(inode, node(parent), name.as_bytes())),
+        );
+    }
+
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        self.files.reply(FopenFlags::FOPEN_KEEP_CACHE, reply);
+    }
+
+    fn read(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, size: u32, _: OpenFlags, _: Option<LockOwner>, reply: ReplyData) {
+        let mut buffer = BUFFER.take();
+        let read = self.call("read", ino, |view, node| {
+            let size = usize::try_from(size).map_err(|_| rustix::io::Errno::INVAL)?;
+            view.read(node, offset, size, &mut buffer)
+        });
+        reply::data(reply, read.map(|()| buffer.as_slice()));
+        BUFFER.set(buffer);
+    }
+
+    fn write(
+        &self,
+        _: &Request,
+        ino: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        data: &[u8],
+        flags: WriteFlags,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let written = self.call("write", ino, |view, node| {
+            view.write(node, offset, data, privileges(flags))?;
+            u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
+        });
+        reply::written(reply, written);
+    }
+
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn release(&self, _: &Request, _: INodeNo, _: FileHandle, _: OpenFlags, _: Option<LockOwner>, _flush: bool, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, datasync: bool, reply: ReplyEmpty) {
+        reply::empty(reply, self.call("fsync", ino, |view, node| view.fsync(node, durability(datasync))));
+    }
+
+    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        self.directories
+            .reply(FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR, reply);
+    }
+
+    fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        let mut taken = false;
+        let listed = self.call("readdir", ino, |view, node| {
+            view.readdir(node, offset, &mut |entry| {
+                let full = reply.add(INodeNo(entry.node.0), entry.next, kind(entry.kind), OsStr::from_bytes(entry.name));
+                taken |= !full;
+                if full { Fill::Full } else { Fill::Taken }
+            })
+        });
+        match listed {
+            // What was found before the failure counts; the kernel comes again for the rest, and meets it then.
+            Err(error) if !taken => reply.error(error),
+            Ok(()) | Err(_) => reply.ok(),
+        }
+    }
+
+    fn readdirplus(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        let mut taken = false;
+        let listed = self.call("readdirplus", ino, |view, node| {
+            view.readdirplus(node, offset, &mut |entry| {
+                let attr = entry
+                    .entry
+                    .map_or_else(|| bare_attributes(entry.node, entry.kind), |known| attributes(&known.attr));
+                let generation = Generation(entry.entry.map_or(0, |known| known.generation));
+                let full = reply.add(attr.ino, entry.next, OsStr::from_bytes(entry.name), &LIFETIME, &attr, generation);
+                taken |= !full;
+                if full { Fill::Full } else { Fill::Taken }
+            })
+        });
+        match listed {
+            // As in readdir; and the view has counted these as looked up, so the kernel has to learn of them.
+            Err(error) if !taken => reply.error(error),
+            Ok(()) | Err(_) => reply.ok(),
+        }
+    }
+
+    fn releasedir(&self, _: &Request, _: INodeNo, _: FileHandle, _: OpenFlags, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    fn fsyncdir(&self, _: &Request, ino: INodeNo, _: FileHandle, datasync: bool, reply: ReplyEmpty) {
+        reply::empty(
+            reply,
+            self.call("fsyncdir", ino, |view, node| view.fsyncdir(node, durability(datasync))),
+        );
+    }
+
+    fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        match self.call("statfs", ino, |view, _| view.statfs()) {
+            Ok(s) => reply.statfs(s.blocks, s.bfree, s.bavail, s.files, s.ffree, s.bsize, s.namelen, s.frsize),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn setxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, value: &[u8], flags: i32, _position: u32, reply: ReplyEmpty) {
+        let set = self.call("setxattr", ino, |view, node| {
+            view.setxattr(node, name.as_bytes(), value, set_xattr(flags)?)
+        });
+        reply::empty(reply, set);
+    }
+
+    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        reply::xattr(
+            reply,
+            size,
+            self.call("getxattr", ino, |view, node| view.getxattr(node, name.as_bytes())),
+        );
+    }
+
+    fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        reply::xattr(reply, size, self.call("listxattr", ino, View::listxattr));
+    }
+
+    fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        reply::empty(
+            reply,
+            self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes())),
+        );
+    }
+
+    /// The kernel checks permissions itself (default_permissions), and does not ask.
+    fn access(&self, _: &Request, _: INodeNo, _: AccessFlags, reply: ReplyEmpty) {
+        reply.ok();
+    }
+
+    /// The kernel sends this when it believes that there is no such file. Where one has appeared underneath since, ESTALE makes it look again, and then open what
+    /// is there as it opens any file: with a check of its permissions, which it leaves out for a file that it has just created.
+    fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, flags: i32, reply: ReplyCreate) {
+        match self.call("create", parent, |view, parent| {
+            view.create(caller(request), parent, name.as_bytes(), mode)
+        }) {
+            Ok(made) => reply.created(
+                &LIFETIME,
+                &attributes(&made.attr),
+                Generation(made.generation),
+                NO_HANDLE,
+                FopenFlags::FOPEN_KEEP_CACHE,
+            ),
+            Err(error) if error == Errno::EEXIST && flags & libc::O_EXCL == 0 => reply.error(Errno::ESTALE),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn fallocate(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+        let done = self.call("fallocate", ino, |view, node| {
+            view.fallocate(node, allocation(mode)?, offset, length)
+        });
+        reply::empty(reply, done);
+    }
+
+    fn lseek(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
+        let found = self.call("lseek", ino, |view, node| {
+            let offset = u64::try_from(offset).map_err(|_| rustix::io::Errno::NXIO)?;
+            let found = view.seek(node, offset, seek(whence)?)?;
+            i64::try_from(found).map_err(|_| rustix::io::Errno::OVERFLOW.into())
+        });
+        match found {
+            Ok(offset) => reply.offset(offset),
+            Err(error) => reply.error(error),
+        }
+    }
+
+    fn copy_file_range(
+        &self,
+        _: &Request,
+        from: INodeNo,
+        _: FileHandle,
+        from_offset: u64,
+        to: INodeNo,
+        _: FileHandle,
+        to_offset: u64,
+        len: u64,
+        flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        let copied = self.call("copy_file_range", from, |view, from| {
+            if !flags.is_empty() {
+                return Err(rustix::io::Errno::INVAL.into());
+            }
+            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY))?;
+            u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
+        });
+        reply::written(reply, copied);
+    }
+
+    // There is nothing behind these. The kernel keeps locks itself, and takes ENOSYS as an answer for ever. fuser's own answers would log.
+
+    fn getlk(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, _start: u64, _end: u64, _: i32, _pid: u32, reply: ReplyLock) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn setlk(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: LockOwner,
+        _start: u64,
+        _end: u64,
+        _: i32,
+        _pid: u32,
+        _wait: bool,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(&self, _: &Request, _: INodeNo, _blocksize: u32, _block: u64, reply: ReplyBmap) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn ioctl(&self, _: &Request, _: INodeNo, _: FileHandle, _: IoctlFlags, _command: u32, _: &[u8], _room: u32, reply: ReplyIoctl) {
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn poll(&self, _: &Request, _: INodeNo, _: FileHandle, _: PollNotifier, _: PollEvents, _: PollFlags, reply: ReplyPoll) {
+        reply.error(Errno::ENOSYS);
+    }
+}

@@ -1,0 +1,69 @@
+//! What of the protocol is asked for, and what follows from what the kernel offers.
+
+use super::{MAX_BACKGROUND, MAX_WRITE};
+use fuser::{Errno, FileHandle, FopenFlags, InitFlags, KernelConfig, ReplyOpen};
+
+/// What makes it fast, asked for bit by bit since fuser takes all of a set or nothing:
+///
+/// * lookups and listings of a directory side by side, and direct I/O without waiting for each request;
+/// * attributes along with the names, when the kernel thinks that they will be used, and symlink targets kept;
+/// * written data kept in the page cache, and handed over in large pieces;
+/// * files and directories that need no open; listings and pages kept until the modification time says otherwise;
+/// * set-user-id, set-group-id and capabilities are taken away when told so, which spares a question after them at every write.
+const CAPABILITIES: [InitFlags; 10] = [
+    InitFlags::FUSE_PARALLEL_DIROPS,
+    InitFlags::FUSE_ASYNC_DIO,
+    InitFlags::FUSE_DO_READDIRPLUS,
+    InitFlags::FUSE_READDIRPLUS_AUTO,
+    InitFlags::FUSE_CACHE_SYMLINKS,
+    InitFlags::FUSE_WRITEBACK_CACHE,
+    InitFlags::FUSE_NO_OPEN_SUPPORT,
+    InitFlags::FUSE_NO_OPENDIR_SUPPORT,
+    InitFlags::FUSE_AUTO_INVAL_DATA,
+    InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+];
+
+/// Whether the kernel can be told that something need not be opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// It can: ENOSYS, once, and it never asks again.
+    NotNeeded,
+    /// It is too old for that, so each open is answered.
+    Answered,
+}
+
+impl Opening {
+    /// Answers an open, with `flags` where it needs an answer.
+    pub(super) fn reply(self, flags: FopenFlags, reply: ReplyOpen) {
+        match self {
+            Self::NotNeeded => reply.error(Errno::ENOSYS),
+            Self::Answered => reply.opened(NO_HANDLE, flags),
+        }
+    }
+}
+
+/// There are no handles: an inode is all that a request needs.
+pub(super) const NO_HANDLE: FileHandle = FileHandle(0);
+
+/// Takes what the kernel offers of what is wanted; whether files and directories need an answer to open then.
+pub(super) fn negotiate(config: &mut KernelConfig) -> (Opening, Opening) {
+    let offered = config.capabilities();
+    for capability in CAPABILITIES.into_iter().filter(|&capability| offered.contains(capability)) {
+        // Cannot be refused: it is offered.
+        let _ = config.add_capabilities(capability);
+    }
+    // Both are within what fuser takes. Times have nanoseconds and readahead is as large as offered unless one says otherwise.
+    let _ = config.set_max_write(MAX_WRITE);
+    let _ = config.set_max_background(MAX_BACKGROUND);
+    let opening = |capability| {
+        if offered.contains(capability) {
+            Opening::NotNeeded
+        } else {
+            Opening::Answered
+        }
+    };
+    (
+        opening(InitFlags::FUSE_NO_OPEN_SUPPORT),
+        opening(InitFlags::FUSE_NO_OPENDIR_SUPPORT),
+    )
+}

@@ -1,0 +1,50 @@
+//! Connecting `/dev/fuse` to a mount point: root asks the kernel, anybody else fusermount3. Both give a mount of the same type that shows the vault as its source.
+
+use super::options::{Audience, Options};
+use super::point::MountPoint;
+use super::{Error, fusermount, table};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+/// How many KiB root lets the kernel read ahead: as much as one request carries. The protocol leaves it at 128.
+const READ_AHEAD_KIB: &str = "1024";
+
+/// Mounts on `point`; the device on which the kernel then asks.
+pub(super) fn connect(vault: &Path, point: &MountPoint, options: &Options) -> Result<OwnedFd, Error> {
+    if !rustix::process::geteuid().is_root() {
+        return fusermount::mount(vault, point.path(), options);
+    }
+    let device = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| match errno {
+        Errno::PERM | Errno::ACCESS => Error::DeviceDenied(errno),
+        other => Error::NoDevice(other),
+    })?;
+    let data = data(&device, options.audience);
+    rustix::mount::mount(vault, point.path(), table::KIND, options.flags, Some(data.as_c_str()))
+        .map_err(|errno| Error::Kernel(point.path().to_owned(), errno))?;
+    Ok(device)
+}
+
+/// What the kernel's filesystem is told. The root's mode is only its type; the rest comes with its attributes.
+fn data(device: &OwnedFd, audience: Audience) -> CString {
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let audience = match audience {
+        Audience::Everyone => ",allow_other",
+        Audience::Owner => "",
+    };
+    let data = format!(
+        "fd={},rootmode=40000,user_id={user},group_id={group},default_permissions{audience}",
+        device.as_raw_fd()
+    );
+    CString::new(data).expect("numbers and words have no NUL")
+}
+
+/// Lets the kernel read further ahead on the mount with that device number. Only root may, and it is only faster.
+pub(super) fn read_ahead(device: &str) {
+    if let Err(error) = fs::write(format!("/sys/class/bdi/{device}/read_ahead_kb"), READ_AHEAD_KIB) {
+        log::debug!("readahead stays as it is: {error}");
+    }
+}

@@ -1,0 +1,153 @@
+//! One regular file of a vault: byte ranges over sealed records. `docs/format.md`, "A regular file".
+//!
+//! Turns "these bytes at this offset" into runs of whole records, and those into as few reads and writes as can be (one, for most calls): merging what is
+//! only partly overwritten, filling gaps with holes, and taking back what a full disk cut short. Knows nothing of names, inodes or other files, and nothing
+//! of how a record is sealed.
+//!
+//! Keeps true:
+//! * A byte is returned only if its record was opened, and the end of the file only if the last record was.
+//! * The last record is replaced only by one who has opened it, so no write makes a cut file look whole.
+//! * When a call fails, what could be read before can be read after. What the disk does not take back is [`pending`](Pending) in memory until it does.
+
+mod disk;
+mod grow;
+mod holes;
+mod pending;
+mod read;
+mod resize;
+mod run;
+mod scratch;
+mod seek;
+mod unlocked;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use crate::error::Result;
+use crate::folder::{Contents, Durability, SeekTo};
+use crate::keys::ContentKey;
+use crate::record::{Damage, Place, Position, Reason, Size, size_on_disk};
+use disk::Disk;
+use parking_lot::RwLock;
+use pending::Pending;
+use rustix::fs::Stat;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use unlocked::Unlocked;
+
+/// The state of one regular file of a vault, shared by all who have it open.
+pub struct VaultFile {
+    content: Arc<ContentKey>,
+    /// The length, as the length on disk gave it and as this state has changed it since.
+    size: Size,
+    /// How many plaintext bytes from the beginning were there at open or have been synced since.
+    committed: u64,
+    /// The header and the file's keys, once they were needed; `None` in an empty file. The lock is held only to copy or set the pointer.
+    unlocked: RwLock<Option<Arc<Unlocked>>>,
+    /// The plaintext of the last record, once it was opened or written: at most 4095 bytes. Saves appending writes from reading it.
+    tail: Option<Vec<u8>>,
+    /// What must be on disk, and is not because the disk did not take it. Readers see it.
+    pending: Pending,
+}
+
+impl VaultFile {
+    /// The state of the file that is open as `_file` and of which `stat` was just taken. Reads nothing: damage shows when bytes are read.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn open(content: Arc<ContentKey>, _file: BorrowedFd<'_>, stat: &Stat) -> Result<Self> {
+        // A negative length cannot be; taken as none it shows an empty file.
+        Ok(Self::of_length(content, u64::try_from(stat.st_size).unwrap_or(0)))
+    }
+
+    /// The state of a file of `cipher_len` bytes on disk.
+    fn of_length(content: Arc<ContentKey>, cipher_len: u64) -> Self {
+        let size = size_on_disk(cipher_len);
+        let (Size::Whole(len) | Size::Cut(len)) = size;
+        Self {
+            content,
+            size,
+            committed: len,
+            unlocked: RwLock::new(None),
+            tail: None,
+            pending: Pending::default(),
+        }
+    }
+
+    /// How many plaintext bytes from the beginning are durable: they were there at open, or a sync has covered them since.
+    pub fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// The length to show.
+    fn length(&self) -> u64 {
+        let (Size::Whole(len) | Size::Cut(len)) = self.size;
+        len
+    }
+
+    /// The length, once the file is fit to be changed: not cut, and nothing pending.
+    fn ready(&mut self, disk: &dyn Disk) -> Result<u64> {
+        match self.size {
+            Size::Cut(shown) => Err(cut(shown).into()),
+            Size::Whole(len) => {
+                self.settle(disk)?;
+                Ok(len)
+            }
+        }
+    }
+
+    /// Makes everything durable that was written.
+    fn sync_to(&mut self, disk: &dyn Disk, what: Durability) -> Result<()> {
+        self.settle(disk)?;
+        disk.sync(what)?;
+        self.committed = self.length();
+        Ok(())
+    }
+}
+
+/// The damage of a file that was cut and shows `shown` bytes: the record of the last of them is not there.
+fn cut(shown: u64) -> Damage {
+    Damage {
+        place: Place::Record(Position::of(shown.saturating_sub(1)).record),
+        reason: Reason::Length,
+    }
+}
+
+impl Contents for VaultFile {
+    fn len(&self) -> u64 {
+        self.length()
+    }
+
+    fn read_at(&self, file: BorrowedFd<'_>, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
+        self.read(&file, offset, len, buf)
+    }
+
+    fn write_at(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
+        self.write(&file, offset, data)
+    }
+
+    fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
+        self.set_length(&file, len)
+    }
+
+    fn zero(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()> {
+        self.make_zero(&file, offset, len)
+    }
+
+    fn allocate(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()> {
+        self.take_space(&file, offset, len)
+    }
+
+    fn seek(&self, file: BorrowedFd<'_>, offset: u64, to: SeekTo) -> Result<u64> {
+        self.find(&file, offset, to)
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    fn sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<()> {
+        self.sync_to(&file, what)
+    }
+}
