@@ -1,7 +1,9 @@
 //! The kernel's requests, each: unpack, one call into the view, reply.
 
 use super::LIFETIME;
-use super::convert::{allocation, attributes, bare_attributes, caller, changes, errno, kind, node, privileges, rename, seek, set_xattr};
+use super::convert::{
+    allocation, attributes, bare_attributes, caller, changes, errno, kind, node, privileges, privileges_of, rename, seek, set_xattr,
+};
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use crate::error::Result;
@@ -336,9 +338,9 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn fallocate(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+    fn fallocate(&self, request: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
         let done = self.call("fallocate", ino, |view, node| {
-            view.fallocate(node, allocation(mode)?, offset, length)
+            view.fallocate(node, allocation(mode)?, offset, length, privileges_of(request))
         });
         reply::empty(reply, done);
     }
@@ -357,7 +359,7 @@ impl Filesystem for Adapter {
 
     fn copy_file_range(
         &self,
-        _: &Request,
+        request: &Request,
         from: INodeNo,
         _: FileHandle,
         from_offset: u64,
@@ -372,7 +374,7 @@ impl Filesystem for Adapter {
             if !flags.is_empty() {
                 return Err(rustix::io::Errno::INVAL.into());
             }
-            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY))?;
+            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY), privileges_of(request))?;
             u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
         });
         reply::written(reply, copied);

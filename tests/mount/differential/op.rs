@@ -7,6 +7,27 @@ use rustix::fs::{
 use std::ffi::CString;
 use std::fmt;
 
+/// Bytes that are mostly text.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Text(pub(super) Vec<u8>);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", brief(&self.0))
+    }
+}
+
+/// A path with its long names shortened.
+pub(super) fn brief(path: &[u8]) -> String {
+    let shorten = |name: &[u8]| match name {
+        [first, second, .., last] if name.len() > 40 => {
+            format!("{}({} bytes){}", [*first, *second].escape_ascii(), name.len(), last.escape_ascii())
+        }
+        _ => name.escape_ascii().to_string(),
+    };
+    path.split(|byte| *byte == b'/').map(shorten).collect::<Vec<_>>().join("/")
+}
+
 /// Where a path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Base {
@@ -26,8 +47,8 @@ pub(super) struct Place {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.base {
-            Base::Root => write!(f, "\"{}\"", self.path.escape_ascii()),
-            Base::Slot(slot) => write!(f, "slot {slot}:\"{}\"", self.path.escape_ascii()),
+            Base::Root => write!(f, "\"{}\"", brief(&self.path)),
+            Base::Slot(slot) => write!(f, "slot {slot}:\"{}\"", brief(&self.path)),
         }
     }
 }
@@ -50,9 +71,9 @@ impl Place {
 #[derive(Clone, Debug)]
 pub(super) enum Target {
     /// A path from the root, a last symlink followed.
-    Path(Vec<u8>),
+    Path(Text),
     /// A path from the root, a last symlink itself.
-    NoFollow(Vec<u8>),
+    NoFollow(Text),
     /// A descriptor.
     Slot(usize),
 }
@@ -117,7 +138,7 @@ pub(super) enum AtOp {
     Rmdir,
     Unlink,
     Symlink {
-        target: Vec<u8>,
+        target: Text,
     },
     Readlink,
     Mknod {

@@ -141,7 +141,7 @@ impl Side {
             AtOp::Mkdir { mode } => fs::mkdirat(base, path, Mode::from_raw_mode(*mode))?,
             AtOp::Rmdir => fs::unlinkat(base, path, AtFlags::REMOVEDIR)?,
             AtOp::Unlink => fs::unlinkat(base, path, AtFlags::empty())?,
-            AtOp::Symlink { target } => fs::symlinkat(target.as_slice(), base, path)?,
+            AtOp::Symlink { target } => fs::symlinkat(target.0.as_slice(), base, path)?,
             AtOp::Readlink => return Ok(Seen::Bytes(fs::readlinkat(base, path, Vec::new())?.into_bytes())),
             AtOp::Mknod { kind, mode } => fs::mknodat(base, path, *kind, Mode::from_raw_mode(*mode), 0)?,
             AtOp::Chmod { mode } => fs::chmodat(base, path, Mode::from_raw_mode(*mode), AtFlags::empty())?,
