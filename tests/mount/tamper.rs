@@ -28,8 +28,16 @@ fn random() -> (u64, StdRng) {
 fn unmount_and_check_log<'n>(mut mounted: Mounted<'_>, what: &[&str], told: impl IntoIterator<Item = &'n str>) {
     let log = mounted.log();
     let lines: Vec<_> = log.lines().filter(|line| what.iter().any(|what| line.contains(what))).collect();
-    let untold: Vec<_> = told.into_iter().filter(|name| !lines.iter().any(|line| line.contains(*name))).collect();
-    assert!(untold.is_empty(), "{} things are not in the log, such as {:?}:\n{log}", untold.len(), &untold[..untold.len().min(5)]);
+    let untold: Vec<_> = told
+        .into_iter()
+        .filter(|name| !lines.iter().any(|line| line.contains(*name)))
+        .collect();
+    assert!(
+        untold.is_empty(),
+        "{} things are not in the log, such as {:?}:\n{log}",
+        untold.len(),
+        &untold[..untold.len().min(5)]
+    );
     assert!(!log.contains(SECRET), "a secret is in the log:\n{log}");
     what.iter().for_each(|what| mounted.allow_log(what));
     mounted.unmount();

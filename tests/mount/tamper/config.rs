@@ -14,8 +14,14 @@ const REFUSALS: [i32; 4] = [7, 12, 13, 14];
 fn refused(vault: &Vault, what: &str) {
     let begin = Instant::now();
     let answer = run(&mut vault.mount_command(Who::me(), &[]));
-    assert!(REFUSALS.contains(&answer.code) && mount_at(vault.point()).is_none(), "{what}: {answer:?}");
-    assert!(answer.err.contains("plainview: ") && !answer.err.contains("panicked"), "{what}: {answer:?}");
+    assert!(
+        REFUSALS.contains(&answer.code) && mount_at(vault.point()).is_none(),
+        "{what}: {answer:?}"
+    );
+    assert!(
+        answer.err.contains("plainview: ") && !answer.err.contains("panicked"),
+        "{what}: {answer:?}"
+    );
     assert!(begin.elapsed() < Duration::from_secs(30), "{what}: {:?}", begin.elapsed());
 }
 
@@ -36,7 +42,10 @@ fn a_changed_configuration_is_refused() {
         bytes[offset] ^= 1 << bit;
         std::fs::write(&path, &bytes).unwrap();
         let line = String::from_utf8_lossy(&bytes).into_owned();
-        refused(&vault, &format!("PLAINVIEW_TEST_SEED={seed}: bit {bit} of byte {offset} flipped:\n{line}"));
+        refused(
+            &vault,
+            &format!("PLAINVIEW_TEST_SEED={seed}: bit {bit} of byte {offset} flipped:\n{line}"),
+        );
     }
     std::fs::write(&path, &genuine).unwrap();
     vault.mount(&[]).unmount();
@@ -64,8 +73,14 @@ fn a_configuration_of_another_length_is_refused() {
     variants.push(("something before".into(), format!("# a comment\n{text}").into_bytes()));
     variants.push(("names downgraded".into(), text.replace("\"encrypted\"", "\"plain\"").into_bytes()));
     variants.push(("another kind".into(), text.replace("\"password\"", "\"keyfile\"").into_bytes()));
-    variants.push(("more before the seal".into(), text.replace("[seal]", "label = \"\"\n[seal]").into_bytes()));
-    variants.push(("two seals".into(), format!("{text}{}", &text[text.find("[seal]").unwrap()..]).into_bytes()));
+    variants.push((
+        "more before the seal".into(),
+        text.replace("[seal]", "label = \"\"\n[seal]").into_bytes(),
+    ));
+    variants.push((
+        "two seals".into(),
+        format!("{text}{}", &text[text.find("[seal]").unwrap()..]).into_bytes(),
+    ));
     for (what, bytes) in variants {
         assert_ne!(bytes, genuine, "{what}");
         std::fs::write(&path, &bytes).unwrap();

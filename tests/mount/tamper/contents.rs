@@ -34,11 +34,17 @@ const HOLED: usize = SIZES.len();
 impl Lab {
     fn new() -> Self {
         let (seed, mut rng) = random();
-        let vault = Vault::new(Options { names: Names::Plain, ..Options::default() });
+        let vault = Vault::new(Options {
+            names: Names::Plain,
+            ..Options::default()
+        });
         let mounted = vault.mount(&[]);
         let mut genuine: Vec<Vec<u8>> = SIZES.iter().map(|size| vec![0; *size]).collect();
         genuine.iter_mut().for_each(|bytes| rng.fill_bytes(bytes));
-        genuine.iter().enumerate().for_each(|(index, bytes)| std::fs::write(mounted.path().join(Self::name(index)), bytes).unwrap());
+        genuine
+            .iter()
+            .enumerate()
+            .for_each(|(index, bytes)| std::fs::write(mounted.path().join(Self::name(index)), bytes).unwrap());
         let mut holed = vec![0; 30_000];
         rng.fill_bytes(&mut holed[..5000]);
         rng.fill_bytes(&mut holed[29_000..]);
@@ -48,7 +54,13 @@ impl Lab {
         drop(file);
         genuine.push(holed);
         mounted.unmount();
-        Self { vault, seed, rng, genuine, trials: vec![] }
+        Self {
+            vault,
+            seed,
+            rng,
+            genuine,
+            trials: vec![],
+        }
     }
 
     fn name(genuine: usize) -> String {
@@ -78,25 +90,43 @@ impl Lab {
                 failures.push(format!("{}, {what}: {wrong}", Self::name(*genuine)));
             }
         }
-        assert!(failures.is_empty(), "PLAINVIEW_TEST_SEED={}: {} failures:\n{}", self.seed, failures.len(), failures[..failures.len().min(30)].join("\n"));
+        assert!(
+            failures.is_empty(),
+            "PLAINVIEW_TEST_SEED={}: {} failures:\n{}",
+            self.seed,
+            failures.len(),
+            failures[..failures.len().min(30)].join("\n")
+        );
         self.check_the_others(&mounted);
-        let names: Vec<_> = self.trials.iter().map(|(name, ..)| format!("{}/{name}:", self.vault.path().display())).collect();
+        let names: Vec<_> = self
+            .trials
+            .iter()
+            .map(|(name, ..)| format!("{}/{name}:", self.vault.path().display()))
+            .collect();
         unmount_and_check_log(mounted, &["damaged: "], names.iter().map(String::as_str));
     }
 
     fn check_the_others(&self, mounted: &Mounted<'_>) {
         for (index, bytes) in self.genuine.iter().enumerate() {
-            assert!(std::fs::read(mounted.path().join(Self::name(index))).unwrap() == *bytes, "genuine file {index}");
+            assert!(
+                std::fs::read(mounted.path().join(Self::name(index))).unwrap() == *bytes,
+                "genuine file {index}"
+            );
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", mounted.pid())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse::<u64>().ok()).unwrap();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB")?.trim().parse::<u64>().ok())
+            .unwrap();
         assert!(peak < MEMORY_KIB, "the daemon took {peak} KiB");
     }
 }
 
 /// Whether the byte of a file on disk is ciphertext proper, of which there is plenty, rather than header, word, IV or tag.
 fn is_bulk(offset: usize, len: usize) -> bool {
-    let Some(offset) = offset.checked_sub(HEADER_LEN) else { return false };
+    let Some(offset) = offset.checked_sub(HEADER_LEN) else {
+        return false;
+    };
     let (within, last) = (offset % SEALED_LEN, (len - HEADER_LEN) / SEALED_LEN * SEALED_LEN);
     let end = if offset < last { SEALED_LEN } else { len - HEADER_LEN - last };
     within >= 24 && within + 47 < end
@@ -180,7 +210,11 @@ fn moved_records_are_seen() {
             }
         }
         // A shorter file with all that belongs to it but a last record that says so.
-        lab.plant(genuine, String::from("a full record as the last one"), &[&own[0][..], &own[1]].concat());
+        lab.plant(
+            genuine,
+            String::from("a full record as the last one"),
+            &[&own[0][..], &own[1]].concat(),
+        );
     }
     // A hole where the file has none, and data of one file in a hole of another.
     let mut filled = lab.stored(holed);

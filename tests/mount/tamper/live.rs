@@ -9,7 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// The only entry that `make` makes in the directory `dir`.
 pub(super) fn made_in(dir: &Path, make: impl FnOnce()) -> PathBuf {
-    let list = || std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect::<BTreeSet<_>>();
+    let list = || {
+        std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect::<BTreeSet<_>>()
+    };
     let before = list();
     make();
     let own = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("plainview.name.");
@@ -43,7 +48,9 @@ fn a_change_underneath_is_seen_within_seconds_and_nothing_wrong_before() {
             }
         });
         file.write_all_at(&byte, offset).unwrap();
-        wait_for("the change back to be seen", || std::fs::read(&path).is_ok_and(|bytes| bytes == contents));
+        wait_for("the change back to be seen", || {
+            std::fs::read(&path).is_ok_and(|bytes| bytes == contents)
+        });
     }
     unmount_and_check_log(mounted, &["damaged: "], [stored.to_str().unwrap()]);
 }
@@ -59,7 +66,9 @@ fn files_that_come_and_go_underneath_are_seen() {
     std::fs::File::open(&two).unwrap().sync_all().unwrap();
     // A synchronisation program renames over what is there. Contents are bound to a file, not to its name.
     std::fs::rename(&other, &stored).unwrap();
-    wait_for("the other contents", || std::fs::read(&one).is_ok_and(|bytes| bytes == b"second, and longer"));
+    wait_for("the other contents", || {
+        std::fs::read(&one).is_ok_and(|bytes| bytes == b"second, and longer")
+    });
     wait_for("the other file's end", || !two.exists());
     std::fs::remove_file(&stored).unwrap();
     wait_for("the file's end", || !one.exists());
