@@ -40,6 +40,7 @@ fn sizes_at_the_upper_end() {
     assert_eq!(Position::of(MAX_PLAIN_LEN).record.get(), MAX_RECORDS - 1);
     assert_eq!(size_on_disk(longest), Size::Whole(MAX_PLAIN_LEN));
     assert_eq!(size_on_disk(longest + 1), Size::Cut(MAX_PLAIN_LEN + 2));
+    assert_eq!(size_on_disk(longest + 57), Size::Cut(MAX_PLAIN_LEN + 2));
     assert_eq!(size_on_disk(u64::MAX), Size::Cut(MAX_PLAIN_LEN + 2));
     assert!(cipher_len(MAX_PLAIN_LEN + 1) > longest);
     assert_eq!(cipher_len(u64::MAX), u64::MAX);
