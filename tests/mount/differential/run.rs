@@ -13,8 +13,6 @@ use rustix::io::{self, Errno};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-/// How many operations a report shows.
-const SHOWN: usize = 20;
 /// The number of entries from which on operations that remove many are preferred.
 const MANY: usize = 250;
 
@@ -37,6 +35,8 @@ pub(super) struct Runner {
     generator: Generator,
     done: u64,
     recent: VecDeque<String>,
+    /// How many operations a report shows.
+    shown: usize,
     actor: Actor,
 }
 
@@ -52,6 +52,7 @@ impl Runner {
             generator: Generator::new(seed, clock, taste, actor),
             done: 0,
             recent: VecDeque::new(),
+            shown: super::shown(),
             actor,
         };
         runner.attach()?;
@@ -104,7 +105,7 @@ impl Runner {
             return Err(self.difference("nothing is open"));
         };
         let (expected, got) = (plain.perform(op), tested.perform(op));
-        if self.recent.len() == SHOWN {
+        if self.recent.len() == self.shown {
             self.recent.pop_front();
         }
         self.recent.push_back(format!("{}: {op:?} = {}", self.done, brief(&expected)));
