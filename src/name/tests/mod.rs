@@ -27,11 +27,11 @@ fn name(bytes: impl AsRef<[u8]>) -> PlainName {
     PlainName::new(bytes.as_ref()).unwrap()
 }
 
-/// A generator whose seed is printed, so that a failure can be had again with `PLAINVIEW_SEED=...`.
+/// A generator whose seed is printed, so that a failure can be had again with `PLAINVIEW_TEST_SEED=...`.
 fn seeded() -> StdRng {
-    let given = std::env::var("PLAINVIEW_SEED").ok().map(|seed| seed.parse().unwrap());
+    let given = std::env::var("PLAINVIEW_TEST_SEED").ok().map(|seed| seed.parse().unwrap());
     let seed = given.unwrap_or_else(|| rand::rng().next_u64());
-    println!("PLAINVIEW_SEED={seed}");
+    println!("PLAINVIEW_TEST_SEED={seed}");
     StdRng::seed_from_u64(seed)
 }
 
