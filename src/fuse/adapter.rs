@@ -47,7 +47,7 @@ impl Adapter {
 
     /// Makes the one call. What goes wrong is logged by what was asked of which inode, never with a name, and a panic becomes EIO: it would end this thread
     /// otherwise, and the others, one by one, with it.
-    fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
+    pub(super) fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
         match catch_unwind(AssertUnwindSafe(|| call(&self.view, node(ino)))) {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {

@@ -7,6 +7,8 @@ mod adapter;
 mod convert;
 mod protocol;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 use crate::view::View;
 use adapter::Adapter;

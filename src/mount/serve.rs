@@ -132,6 +132,10 @@ impl Mounted {
     /// Unmounts it, or takes it out of sight if it is in use; then this process ends when its last user leaves.
     fn end(&self) {
         if !self.is_there() {
+            log::warn!(
+                "nothing to do at {}: it is unmounted and still in use, or something else is mounted over it",
+                self.point.display()
+            );
             return;
         }
         match detach::unmount(&self.point, How::IfIdle) {
