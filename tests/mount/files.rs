@@ -1,6 +1,7 @@
 //! Files as POSIX has them: unlinked ones, links, nodes, attributes. Where ext4 is the measure, the same steps are
 //! done beside the mount in a plain directory, and must say the same.
 
+use crate::corpus::noise;
 use crate::harness::{Options, Vault, errno};
 use crate::people::Who;
 use rustix::fs::{CWD, FileType, Mode, OFlags, XattrFlags, mknodat};
@@ -73,6 +74,30 @@ fn a_file_that_is_replaced_stays_for_those_who_have_it_open() {
     assert_eq!(dir.metadata().unwrap().mode() & 0o170_000, 0o040_000);
     drop((old, dir));
     mounted.unmount();
+}
+
+/// What `stat` says right after a file was written is what it says ever after, also when the kernel has forgotten the file.
+#[test]
+fn times_stay_as_they_were_seen() {
+    for who in Who::both() {
+        let vault = Vault::new(Options::of(who));
+        let mounted = vault.mount(&[]);
+        let times = |dir: &Path| {
+            (0..50)
+                .map(|number| fs::metadata(dir.join(format!("{number}"))).unwrap().modified().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let seen = mounted.enter(|path| {
+            (0..50).for_each(|number| fs::write(path.join(format!("{number}")), noise(number, 5000)).unwrap());
+            times(path)
+        });
+        mounted.forget_all();
+        assert_eq!(mounted.enter(times), seen, "after the kernel has forgotten them");
+        mounted.unmount();
+        let mounted = vault.mount(&[]);
+        assert_eq!(mounted.enter(times), seen, "in another mount");
+        mounted.unmount();
+    }
 }
 
 #[test]

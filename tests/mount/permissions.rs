@@ -5,8 +5,9 @@ use crate::harness::{Options, Vault, errno};
 use crate::people::{Who, root_or_skip};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -105,7 +106,12 @@ fn steps_in_directory(dir: &Path, mode: u32) -> Vec<String> {
     fs::create_dir(inner.join("dir")).unwrap();
     fs::set_permissions(&inner, PermissionsExt::from_mode(mode)).unwrap();
     let said = [
-        ("list", fs::read_dir(&inner).map(|list| list.count().to_string())),
+        (
+            "list",
+            fs::read_dir(&inner)
+                .and_then(|list| list.map(|entry| Ok(entry?.file_name())).collect::<io::Result<BTreeSet<_>>>())
+                .map(|names| format!("{names:?}")),
+        ),
         ("read", fs::read_to_string(inner.join("file"))),
         ("create", fs::write(inner.join("new"), b"new").map(|()| String::new())),
         ("rename", fs::rename(inner.join("dir"), inner.join("moved")).map(|()| String::new())),
