@@ -7,6 +7,7 @@ use super::Error;
 use super::detach::{How, Refused};
 use super::options::{Audience, Options};
 use rustix::cmsg_space;
+use rustix::mount::MountFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
@@ -24,9 +25,12 @@ const PROGRAM: &str = "fusermount3";
 pub(super) fn mount(vault: &Path, point: &Path, options: &Options) -> Result<OwnedFd, Error> {
     let refused = |why: String| Error::Fusermount(point.to_owned(), why);
     let (ours, theirs) = UnixStream::pair().map_err(|error| refused(error.to_string()))?;
-    let child = start(vault, point, options, theirs).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Error::NoFusermount,
-        _ => refused(error.to_string()),
+    let child = start(vault, point, options, theirs).map_err(|error| {
+        if is_missing(&error) {
+            Error::NoFusermount
+        } else {
+            refused(error.to_string())
+        }
     })?;
     let device = receive(&ours);
     let said = child.wait_with_output().map(|output| message(&output.stderr)).unwrap_or_default();
@@ -59,7 +63,9 @@ fn option_list(vault: &Path, options: &Options) -> OsString {
         Audience::Everyone => list.extend(b",allow_other"),
         Audience::Owner => {}
     }
-    for word in options.flag_words() {
+    // Older versions do not know these words, and a filesystem in user space keeps access times itself.
+    let unknown = MountFlags::RELATIME | MountFlags::STRICTATIME | MountFlags::NODIRATIME;
+    for word in options.flag_words(unknown.complement()) {
         list.push(b',');
         list.extend(word.as_bytes());
     }
@@ -84,9 +90,12 @@ fn receive(socket: &UnixStream) -> rustix::io::Result<Option<OwnedFd>> {
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
     rustix::io::retry_on_intr(|| recvmsg(socket, &mut [IoSliceMut::new(&mut byte)], &mut control, RecvFlags::CMSG_CLOEXEC))?;
-    Ok(control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
+    Ok(control.drain().find_map(|message| {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            descriptors.next()
+        } else {
+            None
+        }
     }))
 }
 
@@ -102,9 +111,12 @@ pub(super) fn unmount(point: &Path, how: How) -> Result<(), Refused> {
         .arg(point)
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Refused::Other(Error::NoFusermount.to_string()),
-            _ => Refused::Other(error.to_string()),
+        .map_err(|error| {
+            Refused::Other(if is_missing(&error) {
+                Error::NoFusermount.to_string()
+            } else {
+                error.to_string()
+            })
         })?;
     let said = message(&output.stderr);
     match output.status.success() {
@@ -113,6 +125,11 @@ pub(super) fn unmount(point: &Path, how: How) -> Result<(), Refused> {
         false if said.ends_with("Device or resource busy") => Err(Refused::Busy),
         false => Err(Refused::Other(said)),
     }
+}
+
+/// Whether it could not be run for there is no such program.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// What it said, on one line and without its name.
@@ -147,6 +164,12 @@ mod tests {
             list("/v", "allow_other,ro,noexec"),
             "fsname=/v,subtype=plainview,default_permissions,allow_other,ro,nosuid,nodev,noexec"
         );
+    }
+
+    #[test]
+    fn words_that_fusermount_may_not_know_are_kept_from_it() {
+        assert_eq!(list("/v", "relatime,nodiratime"), list("/v", ""));
+        assert_eq!(list("/v", "strictatime"), list("/v", ""));
     }
 
     #[test]

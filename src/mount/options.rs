@@ -131,9 +131,9 @@ impl Options {
         self.audience
     }
 
-    /// The words for the flags that are set, for a program that wants words.
-    pub(super) fn flag_words(&self) -> impl Iterator<Item = &'static str> {
-        let flags = self.flags;
+    /// The words for those of the flags `among` that are set, for a program that wants words.
+    pub(super) fn flag_words(&self, among: MountFlags) -> impl Iterator<Item = &'static str> {
+        let flags = self.flags & among;
         FLAGS
             .into_iter()
             .filter(move |(_, set, _)| !set.is_empty() && flags.contains(*set))
@@ -157,7 +157,7 @@ mod tests {
             (options.access(), options.audience(), options.covering),
             (Access::ReadWrite, Audience::Owner, Covering::Nothing)
         );
-        assert_eq!(options.flag_words().collect::<Vec<_>>(), ["nosuid", "nodev"]);
+        assert_eq!(options.flag_words(MountFlags::all()).collect::<Vec<_>>(), ["nosuid", "nodev"]);
     }
 
     #[test]
@@ -167,7 +167,9 @@ mod tests {
         assert_eq!(parse("allow_other").audience(), Audience::Everyone);
         assert_eq!(parse("nonempty").covering, Covering::Anything);
         assert_eq!(
-            parse("ro,noexec,noatime,sync,dirsync").flag_words().collect::<Vec<_>>(),
+            parse("ro,noexec,noatime,sync,dirsync")
+                .flag_words(MountFlags::all())
+                .collect::<Vec<_>>(),
             ["ro", "nosuid", "nodev", "noexec", "sync", "dirsync", "noatime"]
         );
     }

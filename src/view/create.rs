@@ -135,8 +135,7 @@ impl View {
     }
 
     fn gives_away(&self, caller: Caller) -> bool {
-        let ours = rustix::process::geteuid().as_raw() == caller.uid && rustix::process::getegid().as_raw() == caller.gid;
-        self.options.ownership == Ownership::Caller && !ours
+        self.options.ownership == Ownership::Caller && caller != self.daemon
     }
 
     /// Gives a new file to who asked for it. In a set-group-id directory the group is the directory's, and stays.

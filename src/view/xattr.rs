@@ -2,7 +2,7 @@
 
 use super::inode::{Inode, Place};
 use super::{NodeId, SetXattr, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, XattrFlags};
 use rustix::io::Errno;
@@ -22,7 +22,11 @@ impl View {
         let inode = self.inode(node)?;
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
-        let stored = self.with_path(&inode, |path| read_whole(|buf| rustix::fs::lgetxattr(path, &stored_name, buf)))?;
+        let stored = match self.with_path(&inode, |path| read_whole(|buf| rustix::fs::lgetxattr(path, &stored_name, buf))) {
+            // What is stored as a user attribute needs permission to read the file. Others, which `ls` asks for on every file, do not, and only root can have set them.
+            Err(Error::Os(Errno::ACCESS)) if !name.to_bytes().starts_with(b"user.") => return Err(Errno::NODATA.into()),
+            stored => stored?,
+        };
         let value = self.folder.open_attribute(&name, &stored);
         self.report(&inode, value)
     }

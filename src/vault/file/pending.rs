@@ -34,6 +34,11 @@ impl Pending {
         self.length.is_none() && self.header.is_none() && self.records.is_empty()
     }
 
+    /// Keeps a record, over one that is kept already.
+    pub(super) fn insert(&mut self, record: RecordNo, sealed: &[u8]) {
+        self.records.insert(record, sealed.to_vec());
+    }
+
     /// Puts pending records over those in `sealed`, which begins with the record `first` and of which the disk gave `got` bytes.
     /// Returns how many bytes are good from the beginning.
     pub(super) fn lay_over(&self, first: RecordNo, sealed: &mut [u8], mut got: usize) -> usize {
@@ -126,7 +131,7 @@ impl VaultFile {
         // A hole becomes one again: the disk is full, or it would not be torn, and would not take the record later.
         let was_hole = new.len() == SEALED_LEN && self.was_hole(disk, record, written - from);
         if !was_hole || self.punch(disk, record, 1).is_err() {
-            self.pending.records.insert(record, new.to_vec());
+            self.pending.insert(record, new);
         }
     }
 
@@ -145,7 +150,7 @@ impl VaultFile {
     /// Puts the record `record` back as `old` after a failed change; kept in memory if the disk does not take it.
     pub(super) fn put_back(&mut self, disk: &dyn Disk, record: RecordNo, old: &[u8]) {
         if write_full(disk, old, record.cipher_offset()).is_err() {
-            self.pending.records.insert(record, old.to_vec());
+            self.pending.insert(record, old);
         }
     }
 

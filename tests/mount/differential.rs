@@ -1,1 +1,0 @@
-//! The same operations on the mount and on a plain directory, errno by errno; the trees compared afterwards.

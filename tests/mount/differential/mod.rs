@@ -1,0 +1,115 @@
+//! The same operations on the mount and on a plain directory of the same filesystem: what every call answers is compared, errno by errno, and the trees are
+//! compared again and again.
+//!
+//! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are), in `values` (attributes
+//! with names that do not fit, targets near the limit). Everything else must be equal.
+//!
+//! The operations come from a seed, which a failure prints: `PLAINVIEW_TEST_SEED` gives it back, `PLAINVIEW_TEST_OPS` says how many there are to be.
+
+mod attrs;
+mod generate;
+mod on_slot;
+mod on_xattr;
+mod op;
+mod paths;
+mod run;
+mod selfcheck;
+mod shared;
+mod side;
+mod threads;
+mod tree;
+mod user;
+mod values;
+
+use crate::harness::{Names, Options, Vault};
+use crate::people::{Who, root_or_skip};
+use generate::Actor;
+use run::Runner;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use values::Taste;
+
+/// Operations between two comparisons of the trees.
+const COMPARE: u64 = 500;
+/// Comparisons between two times that the kernel is made to forget what it knows.
+const FORGET: u64 = 2;
+/// Comparisons between two restarts of the daemon.
+const RESTART: u64 = 8;
+
+/// How many operations are to be done.
+fn operations(by_default: u64) -> u64 {
+    std::env::var("PLAINVIEW_TEST_OPS").map_or(by_default, |number| number.parse().unwrap())
+}
+
+/// Where the operations come from.
+pub(crate) fn seed() -> u64 {
+    std::env::var("PLAINVIEW_TEST_SEED").map_or_else(|_| rand::random(), |number| number.parse().unwrap())
+}
+
+/// Makes the directory that a run works in. A path with a `..` too many ends in the directories above it, so there are two of them.
+fn make_tree(below: &Path) -> PathBuf {
+    let tree = below.join("above").join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::set_permissions(&tree, PermissionsExt::from_mode(0o777)).unwrap();
+    tree
+}
+
+/// Runs operations on a mount and beside it, with restarts.
+fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor) {
+    let owner = options.owner;
+    let vault = Vault::new(options);
+    let plain = vault.scratch().dir("plain", owner);
+    let mut mounted = vault.mount(args);
+    let mut runner = mounted.enter(|point| Runner::new(&make_tree(&plain), &make_tree(point), seed(), taste, actor).unwrap());
+    let operations = operations(20_000);
+    for round in 1..=operations.div_ceil(COMPARE) {
+        let count = COMPARE.min(operations - (round - 1) * COMPARE);
+        mounted.enter(|_| runner.run(count).and_then(|()| runner.compare())).unwrap();
+        if round % RESTART == 0 {
+            runner.detach();
+            mounted.unmount();
+            mounted = vault.mount(args);
+            mounted.enter(|_| runner.attach()).unwrap();
+            mounted.enter(|_| runner.compare()).unwrap();
+        } else if round % FORGET == 0 && mounted.forget_all() {
+            mounted.enter(|_| runner.compare()).unwrap();
+        }
+    }
+    mounted
+        .enter(|_| runner.open_all_directories().and_then(|()| runner.compare()))
+        .unwrap();
+    runner.detach();
+    mounted.unmount();
+    mounted = vault.mount(args);
+    mounted.enter(|_| runner.attach().map(|()| runner.compare())).unwrap().unwrap();
+    runner.detach();
+    mounted.unmount();
+}
+
+#[test]
+fn a_mount_of_root_behaves_like_a_plain_directory() {
+    if root_or_skip() {
+        differential(Options::of(Who::Root), Taste::AnyName, &[], Actor::Same);
+    }
+}
+
+#[test]
+fn a_mount_of_root_behaves_like_a_plain_directory_to_several_users() {
+    if root_or_skip() {
+        differential(Options::of(Who::Root), Taste::AnyName, &["-o", "allow_other"], Actor::Changing);
+    }
+}
+
+#[test]
+fn a_mount_of_an_ordinary_user_behaves_like_a_plain_directory() {
+    differential(Options::of(Who::User), Taste::AnyName, &[], Actor::Same);
+}
+
+#[test]
+fn a_mount_with_plain_names_behaves_like_a_plain_directory() {
+    let options = Options {
+        names: Names::Plain,
+        ..Options::default()
+    };
+    differential(options, Taste::NothingReserved, &[], Actor::Same);
+}

@@ -1,0 +1,384 @@
+//! Names, directory ids, symlink targets and attributes.
+
+use super::live::made_in;
+use super::{SECRET, random, unmount_and_check_log};
+use crate::harness::{Mounted, Options, Vault};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use rustix::fs::{XattrFlags, getxattr, listxattr, setxattr};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// `bytes`, all base64url, with another character at `at`: all that differ in one bit of its value.
+fn flipped(bytes: &[u8], at: usize) -> Vec<Vec<u8>> {
+    let value = ALPHABET.iter().position(|byte| *byte == bytes[at]).unwrap();
+    let flip = |bit| {
+        let mut changed = bytes.to_vec();
+        changed[at] = ALPHABET[value ^ (1 << bit)];
+        changed
+    };
+    (0..6).map(flip).collect()
+}
+
+/// `bytes` with one bit of each byte in turn flipped, cut to each length and with more bytes after them.
+fn changed(bytes: &[u8], rng: &mut StdRng) -> Vec<Vec<u8>> {
+    let flips = (0..bytes.len()).map(|at| {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 1 << rng.random_range(0..8);
+        changed
+    });
+    let cuts = (0..bytes.len()).map(|len| bytes[..len].to_vec());
+    flips
+        .chain(cuts)
+        .chain([[bytes, b"A"].concat(), [bytes, b"\0"].concat(), [bytes, &[0; 100]].concat()])
+        .collect()
+}
+
+fn file_name(path: &Path) -> &[u8] {
+    path.file_name().unwrap().as_bytes()
+}
+
+fn beside(path: &Path, name: &[u8]) -> PathBuf {
+    path.with_file_name(std::ffi::OsStr::from_bytes(name))
+}
+
+fn listed(dir: &Path) -> BTreeSet<String> {
+    std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn errno<T>(result: std::io::Result<T>) -> Option<Errno> {
+    result.err().and_then(|error| Errno::from_io_error(&error))
+}
+
+/// A vault to be changed while no daemon runs.
+fn vault_with(make: impl FnOnce(&Mounted<'_>)) -> Vault {
+    let vault = Vault::new(Options::default());
+    let mounted = vault.mount(&[]);
+    make(&mounted);
+    mounted.unmount();
+    vault
+}
+
+#[test]
+fn a_changed_name_is_hidden() {
+    let name = format!("{SECRET}-name");
+    let mut stored = PathBuf::new();
+    let vault = vault_with(|mounted| {
+        stored = made_in(mounted.vault_path(), || {
+            std::fs::write(mounted.path().join(&name), "contents").unwrap()
+        });
+    });
+    let own = file_name(&stored);
+    let mut others: Vec<_> = (0..own.len()).flat_map(|at| flipped(own, at)).collect();
+    others.extend([
+        own[1..].to_vec(),
+        own[..own.len() - 1].to_vec(),
+        own[..4].to_vec(),
+        [own, b"A"].concat(),
+        [own, b"="].concat(),
+    ]);
+    others.extend([
+        own.to_ascii_lowercase(),
+        own.to_ascii_uppercase(),
+        [b".", own].concat(),
+        b"plainview.nonsense".to_vec(),
+        b"\xff\xfe".to_vec(),
+    ]);
+    others
+        .iter()
+        .for_each(|other| std::fs::hard_link(&stored, beside(&stored, other)).unwrap());
+    let mounted = vault.mount(&[]);
+    assert_eq!(listed(mounted.path()), BTreeSet::from([name.clone()]));
+    assert_eq!(std::fs::read_to_string(mounted.path().join(&name)).unwrap(), "contents");
+    // What begins with our prefix is ours and stands for nothing; what is no UTF-8 cannot be searched for in a log that is.
+    let told: Vec<_> = others
+        .iter()
+        .filter_map(|other| std::str::from_utf8(other).ok())
+        .filter(|other| !other.starts_with("plainview."))
+        .collect();
+    unmount_and_check_log(mounted, &["not shown: "], told);
+}
+
+#[test]
+fn an_entry_in_another_directory_is_hidden() {
+    let long = format!("{SECRET}-{}", "l".repeat(200));
+    let mut moved = vec![];
+    let mut target = PathBuf::new();
+    let vault = vault_with(|mounted| {
+        let (root, disk) = (mounted.path(), mounted.vault_path());
+        target = made_in(disk, || std::fs::create_dir(root.join("target")).unwrap());
+        moved.push(made_in(disk, || std::fs::write(root.join("file"), "contents").unwrap()));
+        moved.push(made_in(disk, || std::fs::write(root.join(&long), "contents").unwrap()));
+        moved.push(made_in(disk, || symlink("file", root.join("link")).unwrap()));
+        moved.push(made_in(disk, || std::fs::create_dir(root.join("directory")).unwrap()));
+        std::fs::write(root.join("directory/inside"), "").unwrap();
+    });
+    for path in &moved {
+        std::fs::rename(path, target.join(path.file_name().unwrap())).unwrap();
+    }
+    // The long name's own file, too.
+    for entry in std::fs::read_dir(vault.path()).unwrap().map(|entry| entry.unwrap().path()) {
+        if file_name(&entry).starts_with(b"plainview.name.") {
+            std::fs::rename(&entry, target.join(entry.file_name().unwrap())).unwrap();
+        }
+    }
+    let mounted = vault.mount(&[]);
+    assert_eq!(listed(mounted.path()), BTreeSet::from(["target".to_owned()]));
+    assert_eq!(listed(&mounted.path().join("target")), BTreeSet::new());
+    for name in [
+        "file",
+        &long,
+        "link",
+        "directory",
+        "directory/inside",
+        "target/file",
+        "target/link",
+        "target/directory",
+    ] {
+        assert_eq!(
+            errno(std::fs::symlink_metadata(mounted.path().join(name))),
+            Some(Errno::NOENT),
+            "{name}"
+        );
+    }
+    let told: Vec<_> = moved.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+    unmount_and_check_log(mounted, &["not shown: "], told);
+}
+
+#[test]
+fn a_changed_long_name_is_hidden() {
+    let (seed, mut rng) = random();
+    let name = |number: usize| format!("{number:04}-{SECRET}-{}", "l".repeat(180));
+    let name_file = |entry: &Path| {
+        beside(
+            entry,
+            &file_name(entry)
+                .to_vec()
+                .strip_prefix(b"plainview.long.")
+                .map(|hash| [b"plainview.name.", hash].concat())
+                .unwrap(),
+        )
+    };
+    let mut entries = vec![];
+    let vault = vault_with(|mounted| {
+        let mut make = |number| {
+            made_in(mounted.vault_path(), || {
+                std::fs::write(mounted.path().join(name(number)), "contents").unwrap()
+            })
+        };
+        entries.push(make(0));
+        let variants = changed(&std::fs::read(name_file(&entries[0])).unwrap(), &mut rng).len();
+        entries.extend((1..variants + 3).map(make));
+    });
+    // The first stays, the second has no name file, the third that of the first, the others a changed one.
+    std::fs::remove_file(name_file(&entries[1])).unwrap();
+    std::fs::copy(name_file(&entries[0]), name_file(&entries[2])).unwrap();
+    for (number, entry) in entries.iter().enumerate().skip(3) {
+        let variants = changed(&std::fs::read(name_file(entry)).unwrap(), &mut rng);
+        std::fs::write(name_file(entry), &variants[number - 3]).unwrap();
+    }
+    // Other entries with the first one's file.
+    let hash = file_name(&entries[0]).len() - 32;
+    for at in hash..hash + 32 {
+        let alias = [
+            &file_name(&entries[0])[..hash],
+            &flipped(&file_name(&entries[0])[hash..], at - hash)[0],
+        ]
+        .concat();
+        std::fs::hard_link(&entries[0], beside(&entries[0], &alias)).unwrap();
+        entries.push(beside(&entries[0], &alias));
+    }
+    let mounted = vault.mount(&[]);
+    assert_eq!(listed(mounted.path()), BTreeSet::from([name(0)]), "PLAINVIEW_TEST_SEED={seed}");
+    assert_eq!(std::fs::read_to_string(mounted.path().join(name(0))).unwrap(), "contents");
+    unmount_and_check_log(
+        mounted,
+        &["not shown: "],
+        entries.iter().skip(1).map(|entry| entry.file_name().unwrap().to_str().unwrap()),
+    );
+}
+
+#[test]
+fn a_changed_directory_id_is_damage() {
+    let (seed, mut rng) = random();
+    const ID: &str = "plainview.dirid";
+    let variants = changed(&[0; 32], &mut rng).len();
+    let mut stored = vec![];
+    let vault = vault_with(|mounted| {
+        for number in 0..variants + 4 {
+            let path = mounted.path().join(format!("{SECRET}-{number}"));
+            std::fs::create_dir(mounted.path().join("new")).unwrap();
+            std::fs::write(mounted.path().join("new/file"), number.to_string()).unwrap();
+            stored.push(made_in(mounted.vault_path(), || {
+                std::fs::rename(mounted.path().join("new"), &path).unwrap()
+            }));
+        }
+    });
+    // Two directories' ids exchanged, one removed, and one left as it is.
+    let ids: Vec<_> = stored.iter().map(|dir| std::fs::read(dir.join(ID)).unwrap()).collect();
+    for (dir, id) in stored[variants..].iter().zip([&ids[variants + 1], &ids[variants]]) {
+        std::fs::write(dir.join(ID), id).unwrap();
+    }
+    std::fs::remove_file(stored[variants + 2].join(ID)).unwrap();
+    for (number, dir) in stored[..variants].iter().enumerate() {
+        std::fs::write(dir.join(ID), &changed(&ids[number], &mut rng)[number]).unwrap();
+    }
+    let mounted = vault.mount(&[]);
+    let path = |number: usize| mounted.path().join(format!("{SECRET}-{number}"));
+    for number in 0..variants {
+        let what = format!("PLAINVIEW_TEST_SEED={seed}: variant {number}");
+        assert_eq!(
+            errno(std::fs::read_dir(path(number)).and_then(|mut dir| dir.next().transpose())),
+            Some(Errno::IO),
+            "{what}"
+        );
+        assert_eq!(errno(std::fs::read(path(number).join("file"))), Some(Errno::IO), "{what}");
+        assert_eq!(errno(std::fs::write(path(number).join("new"), "")), Some(Errno::IO), "{what}");
+    }
+    for number in variants..variants + 3 {
+        assert_eq!(listed(&path(number)), BTreeSet::new(), "{number}");
+        assert_eq!(errno(std::fs::read(path(number).join("file"))), Some(Errno::NOENT), "{number}");
+    }
+    assert_eq!(
+        std::fs::read_to_string(path(variants + 3).join("file")).unwrap(),
+        (variants + 3).to_string()
+    );
+    let damaged: Vec<_> = stored[..variants].iter().map(|dir| format!("{}/{ID}", dir.display())).collect();
+    let hidden: Vec<_> = stored[variants..variants + 3]
+        .iter()
+        .map(|dir| format!("not shown: {}/", dir.display()))
+        .collect();
+    let told: Vec<_> = damaged.iter().chain(&hidden).map(String::as_str).collect();
+    unmount_and_check_log(mounted, &[ID, "not shown: ", "damaged: "], told);
+}
+
+#[test]
+fn a_changed_symlink_is_damage() {
+    let (seed, mut rng) = random();
+    let target = format!("{SECRET}/target");
+    let mut stored = vec![];
+    let vault = vault_with(|mounted| {
+        let mut make = |number: usize| {
+            made_in(mounted.vault_path(), || {
+                symlink(&target, mounted.path().join(number.to_string())).unwrap()
+            })
+        };
+        stored.push(make(0));
+        let variants = std::fs::read_link(&stored[0]).unwrap().as_os_str().len() * 2 + 6;
+        stored.extend((1..=variants).map(make));
+    });
+    for (number, path) in stored.iter().enumerate().skip(1) {
+        let own = std::fs::read_link(path).unwrap().into_os_string();
+        let mut variants: Vec<_> = (0..own.len())
+            .map(|at| flipped(own.as_bytes(), at).swap_remove(rng.random_range(0..6)))
+            .collect();
+        variants.extend((1..own.len()).map(|len| own.as_bytes()[..len].to_vec()));
+        variants.extend([
+            b"/etc/passwd".to_vec(),
+            b".".to_vec(),
+            own.as_bytes().repeat(2),
+            [own.as_bytes(), b"A"].concat(),
+        ]);
+        variants.extend([own.as_bytes().to_ascii_lowercase(), vec![b'A'; own.len()], vec![b'A'; 4095]]);
+        std::fs::remove_file(path).unwrap();
+        symlink(std::ffi::OsStr::from_bytes(&variants[number - 1]), path).unwrap();
+    }
+    let mounted = vault.mount(&[]);
+    assert_eq!(std::fs::read_link(mounted.path().join("0")).unwrap(), Path::new(&target));
+    for number in 1..stored.len() {
+        let path = mounted.path().join(number.to_string());
+        assert_eq!(
+            errno(std::fs::read_link(&path)),
+            Some(Errno::IO),
+            "PLAINVIEW_TEST_SEED={seed}: variant {number}"
+        );
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_symlink());
+        std::fs::remove_file(&path).unwrap();
+    }
+    unmount_and_check_log(
+        mounted,
+        &["damaged: "],
+        stored[1..].iter().map(|path| path.file_name().unwrap().to_str().unwrap()),
+    );
+}
+
+#[test]
+fn a_changed_attribute_is_damage() {
+    let (seed, mut rng) = random();
+    let (name, other) = ("user.SECRET", "user.SECRET2");
+    let value = b"SECRET of 20 bytes..";
+    let mut stored = vec![];
+    let vault = vault_with(|mounted| {
+        // nonce, synthetic IV, ciphertext
+        for number in 0..changed(&[0; 16 + 16 + 20], &mut rng).len() + 2 {
+            let path = mounted.path().join(number.to_string());
+            stored.push(made_in(mounted.vault_path(), || std::fs::write(&path, "contents").unwrap()));
+            setxattr(&path, name, value, XattrFlags::CREATE).unwrap();
+            setxattr(&path, other, b"another one", XattrFlags::CREATE).unwrap();
+        }
+    });
+    let read = |path: &Path, name: &str| {
+        let mut buffer = vec![0; 1024];
+        let len = getxattr(path, name, buffer.as_mut_slice())?;
+        buffer.truncate(len);
+        Ok::<_, Errno>(buffer)
+    };
+    let names_of = |path: &Path| {
+        let mut buffer = vec![0; 4096];
+        let len = listxattr(path, buffer.as_mut_slice()).unwrap();
+        let names = buffer[..len]
+            .split(|byte| *byte == 0)
+            .filter(|name| name.starts_with(b"user."))
+            .map(|name| String::from_utf8(name.to_vec()).unwrap());
+        names.collect::<BTreeSet<_>>()
+    };
+    for (number, path) in stored.iter().enumerate().skip(1) {
+        let names: Vec<_> = names_of(path).into_iter().collect();
+        let values: Vec<_> = names.iter().map(|name| read(path, name).unwrap()).collect();
+        let own = values.iter().position(|value| value.len() == 52).unwrap();
+        if number == 1 {
+            // The two values exchanged.
+            setxattr(path, &names[own], &values[1 - own], XattrFlags::REPLACE).unwrap();
+            setxattr(path, &names[1 - own], &values[own], XattrFlags::REPLACE).unwrap();
+        } else {
+            setxattr(path, &names[own], &changed(&values[own], &mut rng)[number - 2], XattrFlags::REPLACE).unwrap();
+        }
+        // Names that differ in one character.
+        let encoded = names[own].strip_prefix("user.plainview.").unwrap();
+        let alias = flipped(encoded.as_bytes(), number % encoded.len()).swap_remove(1);
+        setxattr(
+            path,
+            format!("user.plainview.{}", String::from_utf8(alias).unwrap()),
+            &values[own],
+            XattrFlags::CREATE,
+        )
+        .unwrap();
+    }
+    let mounted = vault.mount(&[]);
+    for number in 0..stored.len() {
+        let path = mounted.path().join(number.to_string());
+        let expected = if number == 0 { Ok(value.to_vec()) } else { Err(Errno::IO) };
+        assert_eq!(read(&path, name), expected, "PLAINVIEW_TEST_SEED={seed}: variant {number}");
+        let expected = if number == 1 { Err(Errno::IO) } else { Ok(b"another one".to_vec()) };
+        assert_eq!(read(&path, other), expected, "variant {number}");
+        assert_eq!(
+            names_of(&path),
+            BTreeSet::from([name.to_owned(), other.to_owned()]),
+            "variant {number}"
+        );
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "contents");
+    }
+    unmount_and_check_log(
+        mounted,
+        &["damaged: "],
+        stored[1..].iter().map(|path| path.file_name().unwrap().to_str().unwrap()),
+    );
+}
