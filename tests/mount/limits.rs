@@ -163,7 +163,7 @@ fn thousands_of_open_files_take_few_descriptors() {
     assert_eq!(said.next().map(Result::unwrap).as_deref(), Some("done"));
     few("with 3,000 files open and written to");
     assert!(holder.wait().unwrap().success());
-    assert_eq!(fs::read(path.join("7/17")).unwrap(), b"X 17");
+    assert_eq!(fs::read(path.join("7/18")).unwrap(), b"X 18");
     mounted.unmount();
 }
 
