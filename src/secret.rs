@@ -43,3 +43,25 @@ impl<const N: usize> Drop for Secret<N> {
         self.0.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_what_was_filled_in() {
+        assert_eq!(Secret::<3>::fill_with(|bytes| bytes.copy_from_slice(b"abc")).expose(), b"abc");
+        assert_eq!(Secret::<3>::fill_with(|_| {}).expose(), &[0; 3]);
+        let filled = Secret::<1>::try_fill_with(|bytes| {
+            bytes[0] = 7;
+            Ok::<(), ()>(())
+        });
+        assert_eq!(filled.ok().map(|secret| *secret.expose()), Some([7]));
+        assert_eq!(Secret::<1>::try_fill_with(|_| Err("no")).map(drop), Err("no"));
+    }
+
+    #[test]
+    fn random_ones_differ() {
+        assert_ne!(Secret::<32>::random().expose(), Secret::<32>::random().expose());
+    }
+}

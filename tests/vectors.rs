@@ -1,5 +1,7 @@
 //! Known vectors, made by `scripts/vectors.py` from `docs/format.md` alone: the two programs must agree on every byte.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use data_encoding::HEXLOWER;
 use plainview::keys::{ConfigKey, ContentKey, DirectoriesKey, FileKeys, JournalKey, MasterKey, NamesKey, SymlinksKey, XattrsKey};
 use plainview::name::{CipherName, DirId, NameCipher, PlainName};

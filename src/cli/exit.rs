@@ -89,7 +89,7 @@ impl Failure {
             ),
             ConfigError::WrongPassword => Self::new(Code::WrongPassword, format!("wrong password for {vault}")),
             ConfigError::NoPasswordSlot => Self::other(format!("{file}: {error}, and this plainview can ask for nothing else")),
-            ConfigError::Kdf(_) => Self::other(format!("cannot make a key of the password for {vault}: {error}")),
+            ConfigError::NoMemory(_) => Self::other(format!("cannot make a key of the password for {vault}: {error}")),
             ConfigError::Os(errno) => Self::other(format!("{file}: {errno}")),
         }
     }

@@ -6,15 +6,26 @@ use crate::keys::{Config, FORMAT, Names, Opener, Slot};
 use crate::password::KdfCost;
 use data_encoding::HEXLOWER;
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::os::fd::AsFd;
 
 /// Runs the command.
 pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let root = open_vault(&args.vault)?;
     let config = Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?;
-    let info = Info::of(&config);
-    print(&if args.json { info.json()? } else { info.text() })
+    print(&if args.json { json(&config)? } else { text(&config) })
+}
+
+/// What `--json` prints.
+pub(super) fn json(config: &Config) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(&Info::of(config)).map_err(|error| Failure::other(format!("cannot write JSON: {error}")))?;
+    Ok(json + "\n")
+}
+
+/// What is printed for people.
+pub(super) fn text(config: &Config) -> String {
+    let info = Info::of(config);
+    let slots: String = info.slots.iter().map(SlotInfo::line).collect();
+    format!("format  {}\nvault   {}\nnames   {}\n{slots}", info.format, info.vault, info.names)
 }
 
 /// What is told of a vault. The field names are those of `plainview.toml`, and stay.
@@ -55,19 +66,6 @@ impl<'a> Info<'a> {
             slots: config.slots().iter().map(SlotInfo::of).collect(),
         }
     }
-
-    fn json(&self) -> Result<String, Failure> {
-        let json = serde_json::to_string_pretty(self).map_err(|error| Failure::other(format!("cannot write JSON: {error}")))?;
-        Ok(json + "\n")
-    }
-
-    fn text(&self) -> String {
-        let mut text = format!("format  {}\nvault   {}\nnames   {}\n", self.format, self.vault, self.names);
-        for slot in &self.slots {
-            slot.line(&mut text);
-        }
-        text
-    }
 }
 
 impl<'a> SlotInfo<'a> {
@@ -84,14 +82,14 @@ impl<'a> SlotInfo<'a> {
         }
     }
 
-    fn line(&self, text: &mut String) {
+    fn line(&self) -> String {
         let label = if self.label.is_empty() {
             String::new()
         } else {
             format!(" {:?}", self.label)
         }; // {:?} escapes what a terminal would obey
         let cost = self.cost.as_ref().map(CostInfo::text).unwrap_or_default();
-        let _ = writeln!(text, "slot {}  {}{label}{cost}", self.id, self.kind); // a string takes all that is written to it
+        format!("slot {}  {}{label}{cost}\n", self.id, self.kind)
     }
 }
 

@@ -11,17 +11,22 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Runs the command. Nothing is made before the password is there, and nothing is left when it fails.
+/// Runs the command.
 pub(super) fn run(args: &InitArgs) -> Result<(), Failure> {
+    create(args)?;
+    print(&escaped(&next_steps(&args.vault)))
+}
+
+/// Makes the vault. Nothing is made before the password is there, and nothing is left on failure.
+pub(super) fn create(args: &InitArgs) -> Result<(), Failure> {
     let cost = cost(args)?;
     let place = inspect(&args.vault)?;
     let password = args.password.ask(Asking::New)?;
     let names = if args.plain_names { Names::Plain } else { Names::Encrypted };
     match place {
-        Place::Empty => make(&args.vault, names, &password, cost)?,
-        Place::Missing => make_with_directory(&args.vault, names, &password, cost)?,
+        Place::Empty => make(&args.vault, names, &password, cost),
+        Place::Missing => make_with_directory(&args.vault, names, &password, cost),
     }
-    print(&escaped(&next_steps(&args.vault)))
 }
 
 fn next_steps(vault: &Path) -> String {
@@ -126,18 +131,14 @@ fn make(vault: &Path, names: Names, password: &Password, cost: KdfCost) -> Resul
 pub(super) fn parse_memory_kib(text: &str) -> Result<u32, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let kib: u32 = match unit.to_ascii_lowercase().as_str() {
-        "k" | "kib" => 1,
-        "m" | "mib" => 1 << 10,
-        "g" | "gib" => 1 << 20,
-        "" => return Err("it has no unit; write it like 256M, 256MiB or 1G".to_owned()),
-        _ => return Err("it is not a size; write it like 256M, 256MiB or 1G".to_owned()),
+        "k" | "kib" if !number.is_empty() => 1,
+        "m" | "mib" if !number.is_empty() => 1 << 10,
+        "g" | "gib" if !number.is_empty() => 1 << 20,
+        _ => return Err("it must be a number and a unit, like 256M, 256MiB or 1G".to_owned()),
     };
-    let number: u32 = number
-        .parse()
-        .map_err(|_| "it is not a size; write it like 256M, 256MiB or 1G".to_owned())?;
-    number
-        .checked_mul(kib)
-        .filter(|kib| MEMORY_KIB.contains(kib))
+    // Digits that do not fit are a number that is too large.
+    let size = number.parse().ok().and_then(|number: u32| number.checked_mul(kib));
+    size.filter(|kib| MEMORY_KIB.contains(kib))
         .ok_or_else(|| "it must be 8MiB to 4GiB".to_owned())
 }
 

@@ -7,6 +7,8 @@ pub mod exit;
 mod info;
 mod init;
 mod mount;
+#[cfg(test)]
+mod tests;
 mod umount;
 
 use crate::password::{self, Asking, Password, Source};
@@ -55,6 +57,9 @@ pub enum Command {
 /// Arguments of `plainview init`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The password is asked for at the terminal, or is one line of standard input where that is no terminal,
+unless --passfile or --extpass says otherwise.
+
 Examples:
   plainview init ~/Vault
   plainview init --plain-names ~/Vault
@@ -81,6 +86,9 @@ pub struct InitArgs {
 /// Arguments of `plainview mount`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The password is asked for at the terminal, or is one line of standard input where that is no terminal,
+unless --passfile or --extpass says otherwise.
+
 Examples:
   plainview mount ~/Vault ~/Private
   plainview mount --ro --passfile /run/keys/vault ~/Vault ~/Private

@@ -6,7 +6,7 @@
 use super::slot::{Opener, Slot, VAULT_ID_LEN};
 use super::text::{self, Head, TAG_LEN};
 use super::{ConfigKey, MasterKey, SlotKey, store};
-use crate::password::{KdfCost, KdfError, PASSWORD_SALT_LEN, Password};
+use crate::password::{KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
 use rand::Rng;
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
@@ -46,7 +46,7 @@ pub enum ConfigError {
     NoPasswordSlot,
     /// The slot key could not be computed.
     #[error("{0}")]
-    Kdf(#[from] KdfError),
+    NoMemory(#[from] NoMemory),
     /// What the operating system says.
     #[error("{0}")]
     Os(#[from] Errno),
@@ -64,7 +64,7 @@ impl Config {
     /// Writes the `plainview.toml` of a new vault into the directory `root`: a fresh master key, in one slot that `password` opens.
     ///
     /// # Errors
-    /// [`ConfigError::Exists`], [`ConfigError::Kdf`], or what the operating system says; nothing of it is left then.
+    /// [`ConfigError::Exists`], [`ConfigError::NoMemory`], or what the operating system says; nothing of it is left then.
     pub fn create(root: BorrowedFd<'_>, names: Names, password: &Password, cost: KdfCost) -> Result<MasterKey, ConfigError> {
         let (config, master) = Self::fresh(names, password, cost)?;
         store::write_new(root, &config.to_bytes())?;
@@ -82,16 +82,18 @@ impl Config {
     /// The master key, from the first slot that `password` opens. From here on the configuration is known to be genuine.
     ///
     /// # Errors
-    /// [`ConfigError::WrongPassword`], [`ConfigError::NoPasswordSlot`], [`ConfigError::Kdf`]; [`ConfigError::Damaged`] when a slot opens and the seal does not fit.
+    /// [`ConfigError::WrongPassword`], [`ConfigError::NoPasswordSlot`], [`ConfigError::NoMemory`]; [`ConfigError::Damaged`] when a slot opens and the seal does not fit.
     pub fn unlock(&self, password: &Password) -> Result<MasterKey, ConfigError> {
         let mut nothing_fits = ConfigError::NoPasswordSlot;
         for slot in self.slots() {
             let Opener::Password { cost, salt } = slot.opener() else { continue };
-            match SlotKey::from_password(password, salt, *cost).map(|key| slot.unwrap(&key, self.vault())) {
-                Ok(Some(master)) => return self.check_seal(&master).map(|()| master),
-                // What the memory did not suffice for might have been the one: that is not to be called a wrong password.
-                Ok(None) if matches!(nothing_fits, ConfigError::Kdf(_)) => {}
-                Ok(None) => nothing_fits = ConfigError::WrongPassword,
+            match SlotKey::from_password(password, salt, *cost) {
+                Ok(key) => match self.open(slot, &key)? {
+                    Some(master) => return Ok(master),
+                    // What the memory did not suffice for might have been the one: then this is not to be called a wrong password.
+                    None if matches!(nothing_fits, ConfigError::NoMemory(_)) => {}
+                    None => nothing_fits = ConfigError::WrongPassword,
+                },
                 Err(error) => nothing_fits = error.into(),
             }
         }
@@ -154,7 +156,8 @@ impl Config {
         text::join(&self.sealed, &self.tag)
     }
 
-    pub(super) fn parse(file: &[u8]) -> Result<Self, ConfigError> {
+    /// As [`read`](Self::read), of the file's bytes.
+    pub(crate) fn parse(file: &[u8]) -> Result<Self, ConfigError> {
         text::check_format(file)?;
         store::check_size(file)?;
         let (sealed, tag) = text::split(file)?;
@@ -165,14 +168,14 @@ impl Config {
         })
     }
 
-    fn check_seal(&self, master: &MasterKey) -> Result<(), ConfigError> {
-        // In constant time: a blake3::Hash compares so.
-        if seal(master, &self.sealed) == blake3::Hash::from_bytes(self.tag) {
-            Ok(())
-        } else {
-            Err(ConfigError::Damaged(
+    /// The master key that `key` opens in `slot`, with the seal checked; `None` when it does not open it.
+    pub(super) fn open(&self, slot: &Slot, key: &SlotKey) -> Result<Option<MasterKey>, ConfigError> {
+        match slot.unwrap(key, self.vault()) {
+            // In constant time: a blake3::Hash compares so.
+            Some(master) if seal(&master, &self.sealed) != blake3::Hash::from_bytes(self.tag) => Err(ConfigError::Damaged(
                 "its seal does not fit: it was changed by someone who does not have the password".to_owned(),
-            ))
+            )),
+            master => Ok(master),
         }
     }
 }

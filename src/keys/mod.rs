@@ -15,13 +15,13 @@ mod config;
 mod slot;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 
 pub use config::{Config, ConfigError, FORMAT, Names};
 pub use slot::{Opener, Slot, VAULT_ID_LEN};
 
-use crate::password::{self, KdfCost, KdfError, PASSWORD_SALT_LEN, Password};
+use crate::password::{self, KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
 use crate::secret::Secret;
 
 /// What opens one slot: it wraps the master key there.
@@ -32,7 +32,7 @@ impl SlotKey {
     ///
     /// # Errors
     /// That the memory cannot be had.
-    pub fn from_password(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Self, KdfError> {
+    pub fn from_password(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Self, NoMemory> {
         password::stretch(password, salt, cost).map(Self)
     }
 

@@ -1,15 +1,18 @@
 //! `plainview.toml` as a file: read whole, written whole or not at all.
 
 use super::config::ConfigError;
-use data_encoding::BASE64URL_NOPAD;
+use crate::sys::temporary;
 use rand::Rng;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
-use rustix::io::{Errno, retry_on_intr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 
 /// Its name in the vault's root.
-const FILE: &str = "plainview.toml";
-/// The most bytes that are read of it; one of 200 slots has about 50 KiB.
+const FILE: &CStr = c"plainview.toml";
+/// The most bytes that it may have; one of 200 slots has about 50 KiB.
 const FILE_MAX: usize = 64 << 10;
 
 /// The file of the directory `root`.
@@ -18,26 +21,11 @@ const FILE_MAX: usize = 64 << 10;
 /// [`ConfigError::NotAVault`] when there is none, [`ConfigError::Damaged`] when it is no file, or what the operating system says. A file that is
 /// too large comes back cut to one byte more than is allowed, for [`check_size`]: its format is to be looked at first.
 pub(super) fn read(root: BorrowedFd<'_>) -> Result<Vec<u8>, ConfigError> {
-    // NONBLOCK, so that a pipe of this name does not hold us up before we see that it is one.
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(root, FILE, flags, Mode::empty()).map_err(|errno| match errno {
+    temporary::read_small(root, FILE, FILE_MAX).map_err(|errno| match errno {
         Errno::NOENT => ConfigError::NotAVault,
-        Errno::LOOP => not_a_file(),
+        Errno::LOOP | Errno::ISDIR => ConfigError::Damaged("it is not a regular file".to_owned()),
         _ => ConfigError::Os(errno),
-    })?;
-    if FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != FileType::RegularFile {
-        return Err(not_a_file());
-    }
-    let mut bytes = vec![0; FILE_MAX + 1];
-    let mut len = 0;
-    loop {
-        match retry_on_intr(|| rustix::io::read(&file, &mut bytes[len..]))? {
-            0 => break,
-            more => len += more,
-        }
-    }
-    bytes.truncate(len);
-    Ok(bytes)
+    })
 }
 
 /// Refuses what is larger than a `plainview.toml` may be.
@@ -52,25 +40,16 @@ pub(super) fn check_size(bytes: &[u8]) -> Result<(), ConfigError> {
     }
 }
 
-fn not_a_file() -> ConfigError {
-    ConfigError::Damaged("it is not a regular file".to_owned())
-}
-
-/// Writes the file of the directory `root`, which has none; durable when this returns.
+/// Writes the file of the directory `root`, which has none; durable when this returns. Only its owner may read it: who can, can guess at the password.
 ///
 /// # Errors
 /// [`ConfigError::Exists`], or what the operating system says; then nothing is left of it.
 pub(super) fn write_new(root: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), ConfigError> {
-    let mut random = [0; 12];
-    rand::rng().fill_bytes(&mut random);
-    let temporary = format!("plainview.tmp.{}", BASE64URL_NOPAD.encode(&random));
+    let temporary = format!("{}{:016x}", temporary::PREFIX, rand::rng().next_u64());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(root, temporary.as_str(), flags, Mode::RUSR | Mode::WUSR)?;
-    let placed = write_all(&file, bytes)
-        .and_then(|()| rustix::fs::fsync(&file))
-        .and_then(|()| rename_new(root, &temporary));
-    if let Err(errno) = placed {
-        remove(root, &temporary);
+    let file = File::from(rustix::fs::openat(root, temporary.as_str(), flags, Mode::RUSR | Mode::WUSR)?);
+    if let Err(errno) = fill(file, bytes).and_then(|()| rename_new(root, &temporary)) {
+        let _ = rustix::fs::unlinkat(root, temporary.as_str(), AtFlags::empty());
         return Err(if errno == Errno::EXIST {
             ConfigError::Exists
         } else {
@@ -78,19 +57,14 @@ pub(super) fn write_new(root: BorrowedFd<'_>, bytes: &[u8]) -> Result<(), Config
         });
     }
     sync_directory(root).map_err(|errno| {
-        remove(root, FILE);
+        let _ = rustix::fs::unlinkat(root, FILE, AtFlags::empty());
         ConfigError::Os(errno)
     })
 }
 
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match retry_on_intr(|| rustix::io::write(file, bytes))? {
-            0 => return Err(Errno::IO),
-            written => bytes = &bytes[written..],
-        }
-    }
-    Ok(())
+fn fill(mut file: File, bytes: &[u8]) -> Result<(), Errno> {
+    let filled = file.write_all(bytes).and_then(|()| file.sync_all());
+    filled.map_err(|error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }
 
 /// Gives `temporary` its name, replacing nothing, also where the filesystem does not know that flag.
@@ -112,9 +86,4 @@ fn sync_directory(root: BorrowedFd<'_>) -> Result<(), Errno> {
         Err(Errno::INVAL) => Ok(()),
         done => done,
     }
-}
-
-/// Takes away what a failure left; there is nothing better to do when that fails, too.
-fn remove(root: impl AsFd, name: &str) {
-    let _ = rustix::fs::unlinkat(root, name, AtFlags::empty());
 }

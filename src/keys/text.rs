@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 /// Bytes of the seal's tag.
 pub(super) const TAG_LEN: usize = 32;
+/// Most bytes of a slot's label.
+const LABEL_MAX: usize = 256;
 /// What stands before and after the tag, from the line `[seal]` on.
 const SEAL: (&[u8], &[u8]) = (b"[seal]\ntag = \"", b"\"\n");
 
@@ -146,6 +148,9 @@ struct SlotText {
 /// [`ConfigError::Newer`], [`ConfigError::Damaged`]. A slot whose costs are out of bounds is damage, so that none is ever computed.
 pub(super) fn read_head(head: &[u8]) -> Result<Head, ConfigError> {
     let text = std::str::from_utf8(head).map_err(|_| damaged("it is not UTF-8"))?;
+    if text.contains('\r') {
+        return Err(damaged("it has a carriage return; its lines end with a line feed alone"));
+    }
     let read: HeadText = toml::from_str(text).map_err(|error| syntax(text, &error))?;
     match read.format {
         FORMAT => {}
@@ -189,6 +194,9 @@ fn read_slots(read: Vec<SlotText>) -> Result<Vec<Slot>, ConfigError> {
 
 fn read_slot(text: SlotText) -> Result<Slot, ConfigError> {
     let wrong = |what: String| damaged(format!("slot {}: {what}", text.id));
+    if text.id == 0 || text.label.len() > LABEL_MAX {
+        return Err(wrong(format!("its id is 0, or its label longer than {LABEL_MAX} bytes")));
+    }
     let no_kdf = text.memory_kib.is_none() && text.passes.is_none() && text.lanes.is_none() && text.salt.is_none();
     let opener = match text.kind.as_str() {
         "password" => read_password(&text).map_err(wrong)?,

@@ -83,18 +83,12 @@ impl KdfCost {
     }
 }
 
-/// Why a password was not stretched.
+/// The memory that a slot asks for cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KdfError {
-    /// The memory cannot be had.
-    #[error("{} MiB of memory cannot be had", .memory_kib / 1024)]
-    NoMemory {
-        /// How much was asked for.
-        memory_kib: u32,
-    },
-    /// The Argon2 library refuses, which it does not for costs within the bounds.
-    #[error("Argon2: {0}")]
-    Argon2(argon2::Error),
+#[error("{} MiB of memory cannot be had", .memory_kib / 1024)]
+pub struct NoMemory {
+    /// How much was asked for.
+    pub memory_kib: u32,
 }
 
 /// `Argon2id version 0x13 (password, salt, cost)`, 64 bytes, without a secret or associated data.
@@ -102,22 +96,26 @@ pub enum KdfError {
 /// The memory it works in is zeroed before it is given back. Reference: RFC 9106; `docs/format.md`, section "plainview.toml".
 ///
 /// # Errors
-/// [`KdfError::NoMemory`], where the allocator says so.
-pub fn stretch(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Secret<64>, KdfError> {
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(64)).map_err(KdfError::Argon2)?;
+/// [`NoMemory`], where the allocator says so.
+pub fn stretch(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Secret<64>, NoMemory> {
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(64)).expect("the bounds of a cost are within those of Argon2");
     let mut blocks = Blocks::new(params.block_count(), cost)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    Secret::try_fill_with(|key| argon2.hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0))
-        .map_err(KdfError::Argon2)
+    Ok(Secret::fill_with(|key| {
+        argon2
+            .hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0)
+            .expect("a password is shorter than 4 GiB, the salt longer than 7 bytes, and the memory and the key are as long as the parameters say");
+    }))
 }
 
 /// The memory of one computation, zeroed when dropped.
-struct Blocks(Vec<Block>);
+pub(super) struct Blocks(Vec<Block>);
 
 impl Blocks {
-    fn new(count: usize, cost: KdfCost) -> Result<Self, KdfError> {
+    /// `count` blocks, which `cost` asks for.
+    pub(super) fn new(count: usize, cost: KdfCost) -> Result<Self, NoMemory> {
         let mut blocks = Vec::new();
-        blocks.try_reserve_exact(count).map_err(|_| KdfError::NoMemory {
+        blocks.try_reserve_exact(count).map_err(|_| NoMemory {
             memory_kib: cost.memory_kib,
         })?;
         blocks.resize(count, Block::new());

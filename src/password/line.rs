@@ -43,9 +43,5 @@ pub(super) fn read(source: &mut impl Read) -> Result<Password, LineError> {
             Err(error) => return Err(error.into()),
         }
     }
-    if line.len() > LINE_MAX {
-        Err(LineError::TooLong)
-    } else {
-        Password::new(line)
-    }
+    Password::new(line)
 }

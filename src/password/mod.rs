@@ -7,8 +7,10 @@ mod kdf;
 mod line;
 mod program;
 mod terminal;
+#[cfg(test)]
+mod tests;
 
-pub use kdf::{CostError, KdfCost, KdfError, LANES, MEMORY_KIB, PASSES, PASSWORD_SALT_LEN, stretch};
+pub use kdf::{CostError, KdfCost, LANES, MEMORY_KIB, NoMemory, PASSES, PASSWORD_SALT_LEN, stretch};
 pub use line::{LINE_MAX, LineError};
 
 use std::ffi::OsStr;
@@ -18,16 +20,20 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// A password: one byte or more, in any encoding. Zeroed when dropped; neither copied nor printed.
+/// A password: 1 to [`LINE_MAX`] bytes in any encoding. Zeroed when dropped; neither copied nor printed.
 pub struct Password(Zeroizing<Vec<u8>>);
 
 impl Password {
     /// The password whose bytes `bytes` holds.
     ///
     /// # Errors
-    /// [`LineError::Empty`].
+    /// [`LineError::Empty`], [`LineError::TooLong`].
     pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, LineError> {
-        if bytes.is_empty() { Err(LineError::Empty) } else { Ok(Self(bytes)) }
+        match bytes.len() {
+            0 => Err(LineError::Empty),
+            1..=LINE_MAX => Ok(Self(bytes)),
+            _ => Err(LineError::TooLong),
+        }
     }
 
     /// The bytes, without a line ending.

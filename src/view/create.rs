@@ -135,8 +135,7 @@ impl View {
     }
 
     fn gives_away(&self, caller: Caller) -> bool {
-        let ours = rustix::process::geteuid().as_raw() == caller.uid && rustix::process::getegid().as_raw() == caller.gid;
-        self.options.ownership == Ownership::Caller && !ours
+        self.options.ownership == Ownership::Caller && caller != self.daemon
     }
 
     /// Gives a new file to who asked for it. In a set-group-id directory the group is the directory's, and stays.
@@ -151,7 +150,7 @@ impl View {
         // chown takes set-user-id and set-group-id away from what is not a directory.
         if mode & 0o6000 != 0 {
             let stat = rustix::fs::fstat(fd)?;
-            descriptor::chmod(fd, Mode::from_raw_mode((stat.st_mode | mode) & 0o7777))?;
+            descriptor::chmod(fd, Mode::from_raw_mode((stat.st_mode | (mode & 0o6000)) & 0o7777))?;
         }
         Ok(())
     }

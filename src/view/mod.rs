@@ -69,6 +69,8 @@ pub struct View {
     folder: Box<dyn Folder>,
     root: OwnedFd,
     options: Options,
+    /// Who owns what this process makes.
+    daemon: Caller,
     /// All known inodes. Leaf lock.
     table: RwLock<Table>,
     descriptors: Descriptors,
@@ -87,10 +89,15 @@ impl View {
             *inode.dir_id.write() = Some(folder.root());
         }
         let descriptors = Descriptors::new(options.descriptors.saturating_sub(STREAMS).max(1));
+        let daemon = Caller {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        };
         Ok(Self {
             folder,
             root,
             options,
+            daemon,
             table: RwLock::new(table),
             descriptors,
             streams: Streams::new(STREAMS),

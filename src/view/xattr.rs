@@ -2,7 +2,7 @@
 
 use super::inode::{Inode, Place};
 use super::{NodeId, SetXattr, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::XattrFlags;
 use rustix::io::Errno;
@@ -22,7 +22,11 @@ impl View {
         let inode = self.inode(node)?;
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
-        let stored = self.with_path(&inode, |path| read_whole(|buf| path.get(&stored_name, buf)))?;
+        let stored = match self.with_path(&inode, |path| read_whole(|buf| path.get(&stored_name, buf))) {
+            // What is stored as a user attribute needs permission to read the file. Others, which `ls` asks for on every file, do not, and only root can have set them.
+            Err(Error::Os(Errno::ACCESS)) if !name.to_bytes().starts_with(b"user.") => return Err(Errno::NODATA.into()),
+            stored => stored?,
+        };
         let value = self.folder.open_attribute(&name, &stored);
         self.report(&inode, value)
     }
@@ -77,6 +81,19 @@ impl View {
         let stored_name = self.folder.seal_attribute_name(&attribute_name(name)?)?;
         let _change = inode.change();
         self.with_path(&inode, |path| path.remove(&stored_name))
+    }
+
+    /// The `mode` of what a caller whose mask is `umask` makes in the directory `parent`: where that has a default ACL, it counts instead of the mask.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn masked(&self, parent: NodeId, mode: u32, umask: u32) -> Result<u32> {
+        let inode = self.inode(parent)?;
+        match self.with_path(&inode, |path| path.get(DEFAULT_ACL, &mut [0; 1])) {
+            Ok(_) | Err(Error::Os(Errno::RANGE)) => Ok(mode),
+            Err(Error::Os(Errno::NODATA | Errno::OPNOTSUPP)) => Ok(mode & !umask),
+            Err(error) => Err(error),
+        }
     }
 
     /// Calls `action` with a path to the inode.
@@ -134,7 +151,9 @@ impl Path {
 
 /// What an attribute's name may begin with; anything else no filesystem has. Of `system.` there are only the two POSIX ACLs.
 const NAMESPACES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
-const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", b"system.posix_acl_default"];
+const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", DEFAULT_ACL.to_bytes()];
+/// The ACL that what is made in a directory gets.
+const DEFAULT_ACL: &CStr = c"system.posix_acl_default";
 
 /// The name of an attribute, with the errors that the kernel has for it where it knows a filesystem's namespaces; FUSE's it does not know.
 fn attribute_name(name: &[u8]) -> Result<CString> {

@@ -7,7 +7,7 @@
 //! Keeps true:
 //! * A byte is returned only if its record was opened, and the end of the file only if the last record was.
 //! * The last record is replaced only by one who has opened it, so no write makes a cut file look whole.
-//! * When a call fails, what could be read before can be read after. What the disk does not take back is [`pending`](Pending) in memory until it does.
+//! * When a call fails, what could be read before can be read after. What the disk does not take back stays pending in memory until it does.
 
 mod disk;
 mod grow;
@@ -103,6 +103,14 @@ impl VaultFile {
         disk.sync(what)?;
         self.committed = self.length();
         Ok(())
+    }
+}
+
+impl Drop for VaultFile {
+    fn drop(&mut self) {
+        if !self.pending.is_empty() {
+            log::error!("a file was given up with bytes that its disk would not take: they are lost");
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Chooses the next operation, so that many succeed and many fail.
 
 use super::attrs::Clock;
-use super::op::{AtOp, Base, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
+use super::op::{AtOp, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
 use super::paths::Want;
 use super::side::{SLOTS, Side};
 use super::values::{Taste, Values};

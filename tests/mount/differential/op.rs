@@ -1,5 +1,6 @@
 //! One operation as data: printable, and the same for both sides.
 
+use super::attrs::Perm;
 use crate::people::Who;
 use rustix::fs::{
     Access, AtFlags, FallocateFlags, FileType, FlockOperation, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps, XattrFlags,
@@ -130,10 +131,10 @@ pub(super) enum AtOp {
     Open {
         slot: usize,
         flags: OFlags,
-        mode: u32,
+        mode: Perm,
     },
     Mkdir {
-        mode: u32,
+        mode: Perm,
     },
     Rmdir,
     Unlink,
@@ -143,10 +144,10 @@ pub(super) enum AtOp {
     Readlink,
     Mknod {
         kind: FileType,
-        mode: u32,
+        mode: Perm,
     },
     Chmod {
-        mode: u32,
+        mode: Perm,
     },
     Chown {
         uid: Option<u32>,
@@ -223,7 +224,7 @@ pub(super) enum SlotOp {
     DataSync,
     Lock(Lock),
     Chmod {
-        mode: u32,
+        mode: Perm,
     },
     Chown {
         uid: Option<u32>,

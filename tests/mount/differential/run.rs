@@ -1,6 +1,6 @@
 //! Performs the same operations on both sides and stops at the first difference.
 
-use super::attrs::Clock;
+use super::attrs::{Clock, Perm};
 use super::generate::{Actor, Generator};
 use super::op::{AtOp, Op, Place, SlotOp, Sparse, brief as text};
 use super::side::{Outcome, Seen, Side};
@@ -161,7 +161,7 @@ impl Runner {
                 .map_err(|errno| self.difference(&format!("cannot read the plain tree: {errno}")))?
                 .directories();
             for at in &directories {
-                self.step(&Op::At(at.clone(), AtOp::Chmod { mode: 0o755 }))?;
+                self.step(&Op::At(at.clone(), AtOp::Chmod { mode: Perm(0o755) }))?;
             }
             if directories.len() == before {
                 return Ok(());

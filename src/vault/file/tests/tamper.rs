@@ -141,6 +141,8 @@ fn full_records_of_a_cut_file_can_be_read_and_it_can_be_emptied() {
     assert_eq!(whole(&reopened(&disk), &disk).unwrap(), b"healed");
 }
 
+type Change<'a> = &'a dyn Fn(&mut VaultFile, &MemDisk) -> Result<()>;
+
 /// A change of the file must not give a tampered end a good tag.
 #[test]
 fn a_tampered_end_is_not_replaced_by_a_good_one() {
@@ -151,7 +153,7 @@ fn a_tampered_end_is_not_replaced_by_a_good_one() {
         bytes.truncate(usize::try_from(cipher_len(kept)).unwrap());
         let begin = bytes.len() - 56 - usize::try_from(kept % R).unwrap();
         bytes[begin + 20] ^= 1;
-        let tries: [&dyn Fn(&mut VaultFile, &MemDisk) -> Result<()>; 5] = [
+        let tries: [Change<'_>; 5] = [
             &|file, disk| file.write(disk, kept, b"appended"),
             &|file, disk| file.write(disk, kept - kept % R, &[1; 5000]),
             &|file, disk| file.write(disk, 0, &pattern(usize::try_from(kept + 1).unwrap())),
