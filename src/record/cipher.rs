@@ -1,19 +1,13 @@
 //! Sealing and opening runs of records: AES-256-CBC in many lanes, then keyed BLAKE3 over each record.
 
-use super::layout::MAX_RECORDS;
-use super::{Damage, Holes, OVERHEAD, Place, RECORD_LEN, Reason, RecordNo, SEALED_LEN, tag};
+use super::layout::{BLOCK_LEN, CT_AT, IV_AT, MAX_RECORDS, tag_at};
+use super::mac::{self, GROUP, Mac};
+use super::{Damage, Holes, OVERHEAD, Place, RECORD_LEN, Reason, RecordNo, SEALED_LEN, cbc};
 use crate::keys::FileKeys;
-use crate::secret::Secret;
-use aes::{Aes256Dec, Aes256Enc, Block};
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
+use aes::cipher::KeyInit;
+use aes::{Aes256Dec, Aes256Enc};
+use blake3::Hash;
 use rand::CryptoRng;
-
-/// Bytes of a cipher block, and of an IV.
-const BLOCK_LEN: usize = 16;
-/// Where a record's IV begins: after the word.
-const IV_AT: usize = 8;
-/// Where a record's ciphertext begins: after the word and the IV.
-const CT_AT: usize = IV_AT + BLOCK_LEN;
 
 /// Whether a run of records ends with the file's last record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +41,7 @@ pub const fn opened_len(sealed: usize, end: End) -> Option<usize> {
 pub struct RecordCipher {
     encrypt: Aes256Enc,
     decrypt: Aes256Dec,
-    mac: Secret<32>,
+    mac: Mac,
 }
 
 impl RecordCipher {
@@ -57,7 +51,7 @@ impl RecordCipher {
         Self {
             encrypt: Aes256Enc::new(key),
             decrypt: Aes256Dec::new(key),
-            mac: Secret::fill_with(|mac| mac.copy_from_slice(keys.record_mac())),
+            mac: Mac::new(keys.record_mac()),
         }
     }
 
@@ -69,31 +63,36 @@ impl RecordCipher {
         assert_eq!(
             Some(plain.len()),
             opened_len(out.len(), end),
-            "out has the length that plain takes sealed"
+            "the length of out is that of plain sealed"
         );
-        let mut record = first;
-        for sealed in out.chunks_mut(SEALED_LEN) {
-            assert!(record.get() < MAX_RECORDS, "a file's length is bounded");
-            let n = sealed.len() - OVERHEAD;
-            let at = usize::try_from(record.get() - first.get()).expect("counts records in memory") * RECORD_LEN;
-            sealed[..IV_AT].copy_from_slice(&word(record, n).to_le_bytes());
-            rng.fill_bytes(&mut sealed[IV_AT..CT_AT]);
-            self.seal_record(&plain[at..at + n], sealed);
-            record = record.plus(1);
+        let (mut record, mut rest) = (first, plain);
+        for sealed in out.chunks_mut(GROUP * SEALED_LEN) {
+            let (plain, after) = rest.split_at(rest.len().min(GROUP * RECORD_LEN));
+            self.seal_group(record, plain, rng, sealed);
+            (record, rest) = (record.plus(GROUP), after);
         }
     }
 
-    /// Fills in ciphertext and tag of a record whose word and IV are there.
-    fn seal_record(&self, plain: &[u8], sealed: &mut [u8]) {
-        let tag_at = tag_at(plain.len());
-        let (start, ct) = sealed[..tag_at].split_at_mut(CT_AT);
-        let mut cbc = cbc::Encryptor::inner_iv_init(&self.encrypt, start[IV_AT..].try_into().expect("16 bytes"));
-        ct[..plain.len()].copy_from_slice(plain);
-        ct[plain.len()..].fill(0);
-        cbc.encrypt_blocks(Block::slice_as_chunks_mut(ct).0);
-        let hash = blake3::keyed_hash(self.mac.expose(), &sealed[..tag_at]);
-        let tag = &mut sealed[tag_at..];
-        tag.copy_from_slice(&hash.as_bytes()[..tag.len()]);
+    /// Seals at most [`GROUP`] records: few enough to be in the second-level cache still when it comes to hashing them.
+    fn seal_group(&self, first: RecordNo, plain: &[u8], rng: &mut impl CryptoRng, sealed: &mut [u8]) {
+        let mut ivs = [[0; BLOCK_LEN]; GROUP];
+        let records = sealed.len().div_ceil(SEALED_LEN);
+        rng.fill_bytes(ivs[..records].as_flattened_mut());
+        for (i, (sealed, iv)) in sealed.chunks_mut(SEALED_LEN).zip(&ivs).enumerate() {
+            let word = word(first.plus(i), sealed.len() - OVERHEAD).expect("a file's length is bounded");
+            sealed[..IV_AT].copy_from_slice(&word.to_le_bytes());
+            sealed[IV_AT..CT_AT].copy_from_slice(iv);
+        }
+        cbc::encrypt(&self.encrypt, plain, sealed);
+        let (full, last) = sealed.as_chunks_mut();
+        let hashes = self.mac.hash_full(full);
+        for (sealed, hash) in full.iter_mut().zip(&hashes) {
+            put_tag(sealed, hash);
+        }
+        if !last.is_empty() {
+            let hash = self.mac.hash(&last[..tag_at(last.len() - OVERHEAD)]);
+            put_tag(last, &hash);
+        }
     }
 
     /// Opens the records in `sealed`, which are those from `first` on. `out` has [`opened_len`] bytes and is filled wholly; holes become zeros.
@@ -104,71 +103,69 @@ impl RecordCipher {
     /// # Panics
     /// When `sealed` has the length of such a run but `out` has not that of its plaintext.
     pub fn open(&self, first: RecordNo, sealed: &[u8], end: End, holes: Holes, out: &mut [u8]) -> Result<(), Damage> {
-        let records = sealed.chunks(SEALED_LEN);
-        let place = |index| first.plus(u64::try_from(index).expect("usize fits u64"));
         let Some(len) = opened_len(sealed.len(), end) else {
-            return Err(damage(place(sealed.len() / SEALED_LEN), Reason::Short));
+            return Err(damage(first.plus(sealed.len() / SEALED_LEN), Reason::Short));
         };
-        assert_eq!(out.len(), len, "out has the length that sealed has in the clear");
-        let mut rest = out;
-        for (index, sealed) in records.enumerate() {
-            let record = place(index);
-            let (plain, after) = rest.split_at_mut(sealed.len() - OVERHEAD);
-            rest = after;
-            if record.get() >= MAX_RECORDS {
-                return Err(damage(record, Reason::Length));
-            }
-            self.open_record(record, sealed, holes, plain)
-                .map_err(|reason| damage(record, reason))?;
+        assert_eq!(out.len(), len, "the length of out is that of sealed opened");
+        let (mut record, mut rest) = (first, out);
+        for sealed in sealed.chunks(GROUP * SEALED_LEN) {
+            let (plain, after) = rest.split_at_mut(rest.len().min(GROUP * RECORD_LEN));
+            self.open_group(record, sealed, holes, plain)?;
+            (record, rest) = (record.plus(GROUP), after);
         }
         Ok(())
     }
 
-    fn open_record(&self, record: RecordNo, sealed: &[u8], holes: Holes, plain: &mut [u8]) -> Result<(), Reason> {
-        let tag_at = tag_at(plain.len());
-        let found = word_of(sealed);
-        if found == 0 && sealed.len() == SEALED_LEN && sealed.iter().all(|byte| *byte == 0) {
-            plain.fill(0);
-            return match holes {
-                Holes::Allowed => Ok(()),
-                Holes::Forbidden => Err(Reason::Hole),
-            };
+    /// Opens at most [`GROUP`] records.
+    fn open_group(&self, first: RecordNo, sealed: &[u8], holes: Holes, plain: &mut [u8]) -> Result<(), Damage> {
+        let (full, last) = sealed.as_chunks();
+        let (full_plain, last_plain) = plain.as_chunks_mut::<RECORD_LEN>();
+        if holes == Holes::Allowed && last.is_empty() && full.iter().all(|sealed| is_zero(sealed)) {
+            full_plain.as_flattened_mut().fill(0);
+            return Ok(());
         }
-        if found != word(record, plain.len()) {
-            return Err(self.reason_of_word(sealed));
+        let hashes = self.mac.hash_full(full);
+        for (i, ((sealed, hash), plain)) in full.iter().zip(&hashes).zip(full_plain).enumerate() {
+            let record = first.plus(i);
+            if is_zero(sealed) && holes == Holes::Allowed {
+                plain.fill(0);
+            } else {
+                self.open_record(record, sealed, hash, plain)
+                    .map_err(|reason| damage(record, reason))?;
+            }
         }
-        let hash = blake3::keyed_hash(self.mac.expose(), &sealed[..tag_at]);
-        if !tag::fits(&hash, &sealed[tag_at..]) {
+        if last.is_empty() {
+            return Ok(());
+        }
+        let record = first.plus(full.len());
+        let hash = self.mac.hash(&last[..tag_at(last_plain.len())]);
+        self.open_record(record, last, &hash, last_plain)
+            .map_err(|reason| damage(record, reason))
+    }
+
+    /// Opens a record that is no hole; `hash` is that of what is before its tag.
+    fn open_record(&self, record: RecordNo, sealed: &[u8], hash: &Hash, plain: &mut [u8]) -> Result<(), Reason> {
+        let word = word(record, plain.len()).ok_or(Reason::Length)?;
+        let (tagged, tag) = sealed.split_at(tag_at(plain.len()));
+        if !tagged.starts_with(&word.to_le_bytes()) {
+            return Err(self.why_another_word(sealed));
+        }
+        if !mac::fits(hash, tag) {
             return Err(Reason::Tag);
         }
-        let mut cbc = cbc::Decryptor::inner_iv_init(&self.decrypt, sealed[IV_AT..CT_AT].try_into().expect("16 bytes"));
-        let (blocks, _) = Block::slice_as_chunks(&sealed[CT_AT..tag_at]);
-        let (whole, tail) = Block::slice_as_chunks_mut(plain);
-        let (full, last) = blocks.split_at(whole.len());
-        cbc.decrypt_blocks_b2b(full, whole).expect("cut to the same length");
-        if let [last] = last {
-            let mut block = *last;
-            cbc.decrypt_block(&mut block);
-            let (end, padding) = block.split_at(tail.len());
-            tail.copy_from_slice(end);
-            if padding.iter().any(|byte| *byte != 0) {
-                return Err(Reason::Padding);
-            }
-        }
-        Ok(())
+        cbc::decrypt(&self.decrypt, &tagged[IV_AT..], plain)
     }
 
-    /// What is wrong with a record whose word is not the one expected: a genuine record of this file, or not even that.
-    fn reason_of_word(&self, sealed: &[u8]) -> Reason {
-        let n = usize::from(u16::try_from(word_of(sealed) & 0xffff).expect("16 bits"));
-        match sealed.get(..n + OVERHEAD) {
-            Some(sealed) if n <= RECORD_LEN => {
-                let (tagged, tag) = sealed.split_at(tag_at(n));
-                match tag::fits(&blake3::keyed_hash(self.mac.expose(), tagged), tag) {
-                    true => Reason::Word,
-                    false => Reason::Tag,
-                }
-            }
+    /// What is wrong with a record whose word is not the expected one: it may be a genuine record of this file, of another place or of another time.
+    fn why_another_word(&self, sealed: &[u8]) -> Reason {
+        if is_zero(sealed) {
+            return Reason::Hole;
+        }
+        let [low, high, ..] = *sealed else { return Reason::Short };
+        let plain = usize::from(u16::from_le_bytes([low, high]));
+        let claimed = sealed.get(..plain + OVERHEAD).map(|sealed| sealed.split_at(tag_at(plain)));
+        match claimed {
+            Some((tagged, tag)) if mac::fits(&self.mac.hash(tagged), tag) => Reason::Word,
             Some(_) | None => Reason::Tag,
         }
     }
@@ -181,17 +178,21 @@ fn damage(record: RecordNo, reason: Reason) -> Damage {
     }
 }
 
-/// Where the tag begins in a record of `n` plaintext bytes: after word, IV and padded ciphertext.
-const fn tag_at(n: usize) -> usize {
-    CT_AT + n.next_multiple_of(BLOCK_LEN)
+/// The word of a record of `plain` bytes, `i << 16 | n`; `None` where no file has a record `i`.
+fn word(record: RecordNo, plain: usize) -> Option<u64> {
+    let plain = u64::try_from(plain).expect("at most 4096");
+    (record.get() < MAX_RECORDS).then(|| record.get() << 16 | plain)
 }
 
-/// The word of a record of `n` plaintext bytes: `i << 16 | n`.
-fn word(record: RecordNo, n: usize) -> u64 {
-    record.get() << 16 | u64::try_from(n).expect("at most 4096")
+/// Ends a record with its tag, which is as long as there is room for it.
+fn put_tag(sealed: &mut [u8], hash: &Hash) {
+    let (_, tag) = sealed.split_at_mut(tag_at(sealed.len() - OVERHEAD));
+    tag.copy_from_slice(&hash.as_bytes()[..tag.len()]);
 }
 
-/// The word that a record has, as it stands in its first 8 bytes.
-fn word_of(sealed: &[u8]) -> u64 {
-    u64::from_le_bytes(*sealed.first_chunk().expect("a record has at least 56 bytes"))
+/// Whether a record has the bytes of a hole.
+fn is_zero(sealed: &[u8]) -> bool {
+    // A comparison of slices is one fast call; a loop over bytes is not.
+    static ZEROS: [u8; SEALED_LEN] = [0; SEALED_LEN];
+    *sealed == ZEROS
 }

@@ -1,6 +1,6 @@
 //! The 48 bytes at the beginning of a file: its salt, whether it has holes, and a tag over both.
 
-use super::{Damage, HEADER_LEN, Place, Reason, tag};
+use super::{Damage, HEADER_LEN, Place, Reason, mac};
 use crate::keys::{ContentKey, FileKeys, SALT_LEN};
 use rand::CryptoRng;
 
@@ -76,7 +76,7 @@ impl Header {
         }
         let salt = salt.try_into().expect("32 bytes less 8 are a salt");
         let keys = FileKeys::derive(content, salt);
-        if !tag::fits(&blake3::keyed_hash(keys.header_mac(), tagged), tag) {
+        if !mac::fits(&blake3::keyed_hash(keys.header_mac(), tagged), tag) {
             return Err(damage(Reason::Tag));
         }
         let holes = match u32::from_le_bytes(flags.try_into().expect("8 bytes less 4 are a u32")) {

@@ -10,6 +10,15 @@ pub const OVERHEAD: usize = 56;
 pub const SEALED_LEN: usize = RECORD_LEN + OVERHEAD;
 /// Bytes of a file's header.
 pub const HEADER_LEN: usize = 48;
+/// Bytes of a cipher block, and of an IV.
+pub(super) const BLOCK_LEN: usize = 16;
+/// Where a record's IV begins: after the word.
+pub(super) const IV_AT: usize = 8;
+/// Where a record's ciphertext begins: after the word and the IV.
+pub(super) const CT_AT: usize = IV_AT + BLOCK_LEN;
+/// Bytes of a full record that its tag covers: all before it.
+pub(super) const TAGGED_LEN: usize = tag_at(RECORD_LEN);
+
 /// Records a file may have: a record's number takes 48 bits of its word.
 pub(super) const MAX_RECORDS: u64 = 1 << 48;
 /// The longest file in plaintext bytes: 2^48 records, the last of them short. On disk that is about 2^60.02 bytes, which a signed 64-bit offset holds.
@@ -43,8 +52,8 @@ impl RecordNo {
         self.0.saturating_mul(RECORD_BYTES)
     }
     /// The record `count` further on.
-    pub(super) const fn plus(self, count: u64) -> Self {
-        Self(self.0.saturating_add(count))
+    pub(super) fn plus(self, count: usize) -> Self {
+        Self(self.0.saturating_add(u64::try_from(count).expect("usize has at most 64 bits")))
     }
 }
 
@@ -52,6 +61,11 @@ impl fmt::Display for RecordNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+/// Where the tag begins in a record of `plain` plaintext bytes: after word, IV and padded ciphertext.
+pub(super) const fn tag_at(plain: usize) -> usize {
+    CT_AT + plain.next_multiple_of(BLOCK_LEN)
 }
 
 /// A plaintext offset as record and byte within it.

@@ -3,10 +3,11 @@
 //! Knows the keys of one file and the bytes of `docs/format.md`, "A regular file"; does not know where those bytes are kept. Keeps true: what is
 //! opened is exactly what was sealed with these keys at this place, or it is [`Damage`].
 
+mod cbc;
 mod cipher;
 mod header;
 mod layout;
-mod tag;
+mod mac;
 #[cfg(test)]
 mod tests;
 
