@@ -1,9 +1,10 @@
 //! The kernel's requests, each: unpack, one call into the view, reply.
 
 use super::LIFETIME;
-use super::convert::{allocation, attributes, bare_attributes, caller, changes, errno, kind, node, privileges, rename, seek, set_xattr};
+use super::convert::{allocation, attributes, bare_attributes, caller, changes, kind, node, privileges, privileges_of, rename, set_xattr};
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
+use super::seeker::Seeker;
 use crate::error::Result;
 use crate::folder::Durability;
 use crate::view::{Fill, NodeId, View};
@@ -16,7 +17,6 @@ use fuser::{
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -34,31 +34,21 @@ pub(super) struct Adapter {
     view: Arc<View>,
     files: Opening,
     directories: Opening,
+    seeker: Seeker,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>) -> Self {
+    pub(super) fn new(view: Arc<View>, seeker: Seeker) -> Self {
         Self {
             view,
             files: Opening::Answered,
             directories: Opening::Answered,
+            seeker,
         }
     }
 
-    /// Makes the one call. What goes wrong is logged by what was asked of which inode, never with a name, and a panic becomes EIO: it would end this thread
-    /// otherwise, and the others, one by one, with it.
     pub(super) fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
-        match catch_unwind(AssertUnwindSafe(|| call(&self.view, node(ino)))) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                log::log!(error.level(), "{what} inode {ino}: {error}");
-                Err(errno(error.errno()))
-            }
-            Err(_) => {
-                log::error!("{what} inode {ino}: panic");
-                Err(Errno::EIO)
-            }
-        }
+        super::call(&self.view, what, ino, call)
     }
 }
 
@@ -124,15 +114,17 @@ impl Filesystem for Adapter {
         reply::data(reply, self.call("readlink", ino, View::readlink).as_deref().map_err(|&error| error));
     }
 
-    fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, rdev: u32, reply: ReplyEntry) {
+    fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, rdev: u32, reply: ReplyEntry) {
         let made = self.call("mknod", parent, |view, parent| {
+            let mode = view.masked(parent, mode, umask)?;
             view.mknod(caller(request), parent, name.as_bytes(), mode, rdev)
         });
         reply::entry(reply, made);
     }
 
-    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, reply: ReplyEntry) {
+    fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         let made = self.call("mkdir", parent, |view, parent| {
+            let mode = view.masked(parent, mode, umask)?;
             view.mkdir(caller(request), parent, name.as_bytes(), mode)
         });
         reply::entry(reply, made);
@@ -320,8 +312,9 @@ impl Filesystem for Adapter {
 
     /// The kernel sends this when it believes that there is no such file. Where one has appeared underneath since, ESTALE makes it look again, and then open what
     /// is there as it opens any file: with a check of its permissions, which it leaves out for a file that it has just created.
-    fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, _umask: u32, flags: i32, reply: ReplyCreate) {
+    fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32, reply: ReplyCreate) {
         match self.call("create", parent, |view, parent| {
+            let mode = view.masked(parent, mode, umask)?;
             view.create(caller(request), parent, name.as_bytes(), mode)
         }) {
             Ok(made) => reply.created(
@@ -336,28 +329,20 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn fallocate(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+    fn fallocate(&self, request: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
         let done = self.call("fallocate", ino, |view, node| {
-            view.fallocate(node, allocation(mode)?, offset, length)
+            view.fallocate(node, allocation(mode)?, offset, length, privileges_of(request))
         });
         reply::empty(reply, done);
     }
 
     fn lseek(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
-        let found = self.call("lseek", ino, |view, node| {
-            let offset = u64::try_from(offset).map_err(|_| rustix::io::Errno::NXIO)?;
-            let found = view.seek(node, offset, seek(whence)?)?;
-            i64::try_from(found).map_err(|_| rustix::io::Errno::OVERFLOW.into())
-        });
-        match found {
-            Ok(offset) => reply.offset(offset),
-            Err(error) => reply.error(error),
-        }
+        self.seeker.seek(ino, offset, whence, reply);
     }
 
     fn copy_file_range(
         &self,
-        _: &Request,
+        request: &Request,
         from: INodeNo,
         _: FileHandle,
         from_offset: u64,
@@ -372,7 +357,7 @@ impl Filesystem for Adapter {
             if !flags.is_empty() {
                 return Err(rustix::io::Errno::INVAL.into());
             }
-            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY))?;
+            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY), privileges_of(request))?;
             u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
         });
         reply::written(reply, copied);

@@ -142,6 +142,11 @@ pub(super) fn privileges(flags: WriteFlags) -> Privileges {
     }
 }
 
+/// What a change of contents other than a write, of which the kernel says nothing, does to set-user-id and set-group-id: root's leaves them.
+pub(super) fn privileges_of(request: &Request) -> Privileges {
+    if request.uid() == 0 { Privileges::Keep } else { Privileges::Kill }
+}
+
 /// How to rename; EINVAL for what contradicts itself or only makes sense in a union of filesystems.
 pub(super) fn rename(flags: RenameFlags) -> Result<Rename, Errno> {
     const NOREPLACE: RenameFlags = RenameFlags::RENAME_NOREPLACE;

@@ -7,15 +7,21 @@ mod adapter;
 mod convert;
 mod protocol;
 mod reply;
+mod seeker;
 #[cfg(test)]
 mod tests;
 
-use crate::view::View;
+use crate::error::Result;
+use crate::view::{NodeId, View};
 use adapter::Adapter;
+use reply::Answer;
+use seeker::Seeker;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long the kernel may believe what it was told, a missing name included: as long as a change underneath, by a sync client, may go unseen.
@@ -28,7 +34,10 @@ const MAX_BACKGROUND: u16 = 64;
 const DEVICE: &str = "/dev/fuse";
 
 /// A running conversation with the kernel: it goes on in its own threads until the mount is gone.
-pub struct Session(fuser::BackgroundSession);
+pub struct Session {
+    conversation: fuser::BackgroundSession,
+    seeker: JoinHandle<()>,
+}
 
 impl Session {
     /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads. When this returns, the protocol is agreed on.
@@ -43,9 +52,11 @@ impl Session {
         // A descriptor for each thread spares them a shared queue. Where only fusermount3 may open the device, they share the one it gave us.
         config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
-        fuser::Session::from_fd(Adapter::new(view), device, config.acl, config)?
-            .spawn()
-            .map(Self)
+        let (seeker, seeks) = Seeker::new();
+        let session = fuser::Session::from_fd(Adapter::new(view.clone(), seeker), device, config.acl, config)?;
+        let seeker = seeks.serve(view, session.notifier())?;
+        let conversation = session.spawn()?;
+        Ok(Self { conversation, seeker })
     }
 
     /// Waits until the mount is gone.
@@ -53,6 +64,25 @@ impl Session {
     /// # Errors
     /// What ended the conversation otherwise.
     pub fn wait(self) -> io::Result<()> {
-        self.0.join()
+        let ended = self.conversation.join();
+        // With the conversation the last one who could ask it has ended, and it has logged a panic.
+        let _ = self.seeker.join();
+        ended
+    }
+}
+
+/// Makes the one call into the view. What goes wrong is logged by what was asked of which inode, never with a name, and a panic becomes EIO: it would end this
+/// thread otherwise, and the others, one by one, with it.
+fn call<T>(view: &View, what: &str, ino: fuser::INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
+    match catch_unwind(AssertUnwindSafe(|| call(view, convert::node(ino)))) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            log::log!(error.level(), "{what} inode {ino}: {error}");
+            Err(convert::errno(error.errno()))
+        }
+        Err(_) => {
+            log::error!("{what} inode {ino}: panic");
+            Err(fuser::Errno::EIO)
+        }
     }
 }

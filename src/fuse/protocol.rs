@@ -9,8 +9,9 @@ use fuser::{Errno, FileHandle, FopenFlags, InitFlags, KernelConfig, ReplyOpen};
 /// * attributes along with the names, when the kernel thinks that they will be used, and symlink targets kept;
 /// * written data kept in the page cache, and handed over in large pieces;
 /// * files and directories that need no open; listings and pages kept until the modification time says otherwise;
+/// * POSIX ACLs, which the kernel then enforces, and callers' masks, which count only where no default ACL does;
 /// * set-user-id, set-group-id and capabilities are taken away when told so, which spares a question after them at every write.
-const CAPABILITIES: [InitFlags; 10] = [
+const CAPABILITIES: [InitFlags; 12] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_ASYNC_DIO,
     InitFlags::FUSE_DO_READDIRPLUS,
@@ -21,6 +22,8 @@ const CAPABILITIES: [InitFlags; 10] = [
     InitFlags::FUSE_NO_OPENDIR_SUPPORT,
     InitFlags::FUSE_AUTO_INVAL_DATA,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+    InitFlags::FUSE_POSIX_ACL,
+    InitFlags::FUSE_DONT_MASK,
 ];
 
 /// Whether the kernel can be told that something need not be opened.

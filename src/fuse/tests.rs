@@ -1,6 +1,7 @@
 //! What every call has in common. The calls themselves are tested through a mount.
 
 use super::adapter::Adapter;
+use super::seeker::Seeker;
 use crate::error::Error;
 use crate::keys::{MasterKey, Names};
 use crate::record::{Damage, Place, Reason};
@@ -24,7 +25,7 @@ fn adapter() -> Adapter {
         ownership: Ownership::Daemon,
         descriptors: 64,
     };
-    Adapter::new(Arc::new(View::new(Box::new(vault), root, options).unwrap()))
+    Adapter::new(Arc::new(View::new(Box::new(vault), root, options).unwrap()), Seeker::new().0)
 }
 
 #[test]

@@ -33,10 +33,7 @@ impl View {
         let inode = self.inode(node)?;
         let written = self.change_contents(&inode, |fd, contents| {
             contents.write_at(fd, offset, data)?;
-            match privileges {
-                Privileges::Keep => Ok(()),
-                Privileges::Kill => kill_privileges(fd),
-            }
+            privileges.apply(fd)
         });
         self.report(&inode, written)
     }
@@ -88,7 +85,7 @@ impl View {
     ///
     /// # Errors
     /// EFBIG, ENOSPC, EOPNOTSUPP as fallocate(2).
-    pub fn fallocate(&self, node: NodeId, how: Allocate, offset: u64, len: u64) -> Result<()> {
+    pub fn fallocate(&self, node: NodeId, how: Allocate, offset: u64, len: u64, privileges: Privileges) -> Result<()> {
         let inode = self.inode(node)?;
         let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
         let done = self.change_contents(&inode, |fd, contents| {
@@ -100,7 +97,10 @@ impl View {
                 Allocate::Grow | Allocate::ZeroGrow => end > contents.len(),
                 Allocate::Keep | Allocate::Punch | Allocate::ZeroKeep => false,
             };
-            if grows { contents.resize(fd, end) } else { Ok(()) }
+            if grows {
+                contents.resize(fd, end)?;
+            }
+            privileges.apply(fd)
         });
         self.report(&inode, done)
     }
@@ -109,7 +109,15 @@ impl View {
     ///
     /// # Errors
     /// EINVAL when the ranges overlap in one file; else as read and write, when nothing was copied yet.
-    pub fn copy_file_range(&self, from: NodeId, from_offset: u64, to: NodeId, to_offset: u64, len: u64) -> Result<u64> {
+    pub fn copy_file_range(
+        &self,
+        from: NodeId,
+        from_offset: u64,
+        to: NodeId,
+        to_offset: u64,
+        len: u64,
+        privileges: Privileges,
+    ) -> Result<u64> {
         if from == to && from_offset < to_offset.saturating_add(len) && to_offset < from_offset.saturating_add(len) {
             return Err(Errno::INVAL.into());
         }
@@ -121,7 +129,7 @@ impl View {
                 if chunk.is_empty() {
                     Ok(())
                 } else {
-                    self.write(to, to_offset + copied, &chunk, Privileges::Kill)
+                    self.write(to, to_offset + copied, &chunk, privileges)
                 }
             });
             match moved {
@@ -139,5 +147,15 @@ impl View {
         let Open::File(file) = &*open else { return Err(Error::Stale) };
         let body = &*file.body.read();
         action(body.fd.as_fd(), &*body.contents)
+    }
+}
+
+impl Privileges {
+    /// Takes set-user-id and set-group-id away from a file that was changed, if they are to go.
+    fn apply(self, fd: BorrowedFd<'_>) -> Result<()> {
+        match self {
+            Self::Keep => Ok(()),
+            Self::Kill => kill_privileges(fd),
+        }
     }
 }

@@ -150,7 +150,7 @@ impl View {
         // chown takes set-user-id and set-group-id away from what is not a directory.
         if mode & 0o6000 != 0 {
             let stat = rustix::fs::fstat(fd)?;
-            descriptor::chmod(fd, Mode::from_raw_mode((stat.st_mode | mode) & 0o7777))?;
+            descriptor::chmod(fd, Mode::from_raw_mode((stat.st_mode | (mode & 0o6000)) & 0o7777))?;
         }
         Ok(())
     }

@@ -1,10 +1,10 @@
-//! Extended attributes. What must be a path is the descriptor's own link, so that it works for any kind of inode, also for unlinked ones.
+//! Extended attributes: by a path through a descriptor's link, so that it works for any kind of inode, also for unlinked ones.
 
 use super::inode::{Inode, Place};
 use super::{NodeId, SetXattr, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
-use rustix::fs::{FileType, XattrFlags};
+use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::AsRawFd;
@@ -22,7 +22,7 @@ impl View {
         let inode = self.inode(node)?;
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
-        let stored = match self.with_path(&inode, |path| read_whole(|buf| rustix::fs::lgetxattr(path, &stored_name, buf))) {
+        let stored = match self.with_path(&inode, |path| read_whole(|buf| path.get(&stored_name, buf))) {
             // What is stored as a user attribute needs permission to read the file. Others, which `ls` asks for on every file, do not, and only root can have set them.
             Err(Error::Os(Errno::ACCESS)) if !name.to_bytes().starts_with(b"user.") => return Err(Errno::NODATA.into()),
             stored => stored?,
@@ -37,7 +37,7 @@ impl View {
     /// What the operating system says.
     pub fn listxattr(&self, node: NodeId) -> Result<Vec<u8>> {
         let inode = self.inode(node)?;
-        let stored = self.with_path(&inode, |path| read_whole(|buf| rustix::fs::llistxattr(path, buf)))?;
+        let stored = self.with_path(&inode, |path| read_whole(|buf| path.list(buf)))?;
         let mut names = Vec::new();
         for stored in stored
             .split_inclusive(|byte| *byte == 0)
@@ -68,7 +68,7 @@ impl View {
             SetXattr::Replace => XattrFlags::REPLACE,
         };
         let _change = inode.change();
-        self.with_path(&inode, |path| rustix::fs::lsetxattr(path, &stored_name, &stored, flags))
+        self.with_path(&inode, |path| path.set(&stored_name, &stored, flags))
     }
 
     /// Removes an attribute.
@@ -80,32 +80,90 @@ impl View {
         let inode = self.inode(node)?;
         let stored_name = self.folder.seal_attribute_name(&attribute_name(name)?)?;
         let _change = inode.change();
-        self.with_path(&inode, |path| rustix::fs::lremovexattr(path, &stored_name))
+        self.with_path(&inode, |path| path.remove(&stored_name))
     }
 
-    /// Calls `action` with a path to the inode itself that does not follow it if it is a symlink.
+    /// The `mode` of what a caller whose mask is `umask` makes in the directory `parent`: where that has a default ACL, it counts instead of the mask.
     ///
-    /// The link of a descriptor must be followed to get to its file, which the `l` calls do not do; so the last step is the entry in its directory's link. Where there is no entry
-    /// any more, or it is the root, the descriptor's own link and a trailing `/.` or the file's open descriptor serve.
-    fn with_path<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(&CStr) -> rustix::io::Result<T>) -> Result<T> {
+    /// # Errors
+    /// What the operating system says.
+    pub fn masked(&self, parent: NodeId, mode: u32, umask: u32) -> Result<u32> {
+        let inode = self.inode(parent)?;
+        match self.with_path(&inode, |path| path.get(DEFAULT_ACL, &mut [0; 1])) {
+            Ok(_) | Err(Error::Os(Errno::RANGE)) => Ok(mode),
+            Err(Error::Os(Errno::NODATA | Errno::OPNOTSUPP)) => Ok(mode & !umask),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls `action` with a path to the inode.
+    fn with_path<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(&Path) -> rustix::io::Result<T>) -> Result<T> {
         match inode.place() {
+            // Nothing needs to be opened for this, and the kernel asks for attributes often.
             Place::At { parent, name } => {
                 let dir = self.directory_of(&parent)?;
                 let mut path = format!("/proc/self/fd/{}/", dir.fd().as_raw_fd()).into_bytes();
                 path.extend_from_slice(name.entry().to_bytes());
-                let path = CString::new(path).map_err(|_| Errno::INVAL)?;
-                Ok(action(&path)?)
+                Ok(action(&Path::Entry(CString::new(path).map_err(|_| Errno::INVAL)?))?)
             }
-            Place::Root => Ok(action(
-                &CString::new(format!("/proc/self/fd/{}/.", self.root.as_raw_fd())).map_err(|_| Errno::INVAL)?,
-            )?),
-            Place::Gone if inode.kind == FileType::RegularFile => self.with_handle(inode, |fd| Ok(action(&descriptor::link(fd))?)),
-            Place::Gone => Err(Errno::NODATA.into()),
+            Place::Root | Place::Gone => self.with_handle(inode, |fd| Ok(action(&Path::Link(descriptor::link(fd)))?)),
         }
     }
 }
 
+/// How to get to an inode by a path.
+enum Path {
+    /// Its entry in a directory's link: a symlink is meant itself.
+    Entry(CString),
+    /// The link of its own descriptor, which has to be followed, and leads to the inode itself whatever it is.
+    Link(CString),
+}
+
+impl Path {
+    fn get(&self, name: &CStr, buf: &mut [u8]) -> rustix::io::Result<usize> {
+        match self {
+            Self::Entry(path) => rustix::fs::lgetxattr(path, name, buf),
+            Self::Link(path) => rustix::fs::getxattr(path, name, buf),
+        }
+    }
+
+    fn list(&self, buf: &mut [u8]) -> rustix::io::Result<usize> {
+        match self {
+            Self::Entry(path) => rustix::fs::llistxattr(path, buf),
+            Self::Link(path) => rustix::fs::listxattr(path, buf),
+        }
+    }
+
+    fn set(&self, name: &CStr, value: &[u8], flags: XattrFlags) -> rustix::io::Result<()> {
+        match self {
+            Self::Entry(path) => rustix::fs::lsetxattr(path, name, value, flags),
+            Self::Link(path) => rustix::fs::setxattr(path, name, value, flags),
+        }
+    }
+
+    fn remove(&self, name: &CStr) -> rustix::io::Result<()> {
+        match self {
+            Self::Entry(path) => rustix::fs::lremovexattr(path, name),
+            Self::Link(path) => rustix::fs::removexattr(path, name),
+        }
+    }
+}
+
+/// What an attribute's name may begin with; anything else no filesystem has. Of `system.` there are only the two POSIX ACLs.
+const NAMESPACES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
+const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", DEFAULT_ACL.to_bytes()];
+/// The ACL that what is made in a directory gets.
+const DEFAULT_ACL: &CStr = c"system.posix_acl_default";
+
+/// The name of an attribute, with the errors that the kernel has for it where it knows a filesystem's namespaces; FUSE's it does not know.
 fn attribute_name(name: &[u8]) -> Result<CString> {
+    let rest = NAMESPACES.iter().find_map(|namespace| name.strip_prefix(*namespace));
+    if rest.is_some_and(<[u8]>::is_empty) {
+        return Err(Errno::INVAL.into());
+    }
+    if rest.is_none() && !ACLS.contains(&name) {
+        return Err(Errno::OPNOTSUPP.into());
+    }
     Ok(CString::new(name).map_err(|_| Errno::INVAL)?)
 }
 

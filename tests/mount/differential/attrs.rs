@@ -51,11 +51,21 @@ impl Clock {
     }
 }
 
+/// Permission bits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Perm(pub(super) u32);
+
+impl std::fmt::Debug for Perm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#o}", self.0)
+    }
+}
+
 /// The attributes that are compared. A directory's size is its filesystem's own affair, and the time of access depends on what the kernel reads when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Attrs {
     pub(super) kind: FileType,
-    pub(super) perm: u32,
+    pub(super) perm: Perm,
     pub(super) links: u64,
     pub(super) uid: u32,
     pub(super) gid: u32,
@@ -69,7 +79,7 @@ impl Attrs {
         let kind = FileType::from_raw_mode(stat.st_mode);
         Self {
             kind,
-            perm: stat.st_mode & 0o7777,
+            perm: Perm(stat.st_mode & 0o7777),
             links: stat.st_nlink,
             uid: stat.st_uid,
             gid: stat.st_gid,

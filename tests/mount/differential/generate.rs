@@ -1,7 +1,7 @@
 //! Chooses the next operation, so that many succeed and many fail.
 
 use super::attrs::Clock;
-use super::op::{AtOp, Base, Lock, Op, Place, SlotOp, Sparse, Target, TwoOp, XattrOp};
+use super::op::{AtOp, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
 use super::paths::Want;
 use super::side::{SLOTS, Side};
 use super::values::{Taste, Values};
@@ -156,7 +156,7 @@ impl Generator {
             62..76 => {
                 let own_name = fresh.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
                 let target = self.values.target(own_name);
-                Op::At(fresh, AtOp::Symlink { target })
+                Op::At(fresh, AtOp::Symlink { target: Text(target) })
             }
             76..80 => Op::At(existing, AtOp::Readlink),
             80..91 => {
@@ -230,8 +230,8 @@ impl Generator {
             .unwrap_or_else(|| self.values.path(plain, Want::Existing));
         let target = match self.values.rng.random_range(0..4) {
             0 => Target::Slot(self.values.pick(&plain.used(), 0)),
-            1 => Target::NoFollow(path),
-            _ => Target::Path(path),
+            1 => Target::NoFollow(Text(path)),
+            _ => Target::Path(Text(path)),
         };
         let name = self.values.xattr_name();
         let what = match self.values.rng.random_range(0..100) {
@@ -253,7 +253,7 @@ impl Generator {
             _ => XattrOp::Remove { name },
         };
         if let (XattrOp::Set { .. }, Target::Path(path) | Target::NoFollow(path)) = (&what, &target) {
-            self.marked.push_front(path.clone());
+            self.marked.push_front(path.0.clone());
             self.marked.truncate(MARKED);
         }
         Op::Xattr(target, what)

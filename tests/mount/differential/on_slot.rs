@@ -31,7 +31,7 @@ pub(super) fn perform(side: &Side, slot: usize, what: &SlotOp) -> Outcome {
         SlotOp::Sync => fs::fsync(fd)?,
         SlotOp::DataSync => fs::fdatasync(fd)?,
         SlotOp::Lock(how) => fs::flock(fd, how.operation())?,
-        SlotOp::Chmod { mode } => fs::fchmod(fd, Mode::from_raw_mode(*mode))?,
+        SlotOp::Chmod { mode } => fs::fchmod(fd, Mode::from_raw_mode(mode.0))?,
         SlotOp::Chown { uid, gid } => fs::fchown(fd, uid.map(Uid::from_raw), gid.map(Gid::from_raw))?,
         SlotOp::Utimens { times } => {
             fs::futimens(fd, &times.timestamps())?;

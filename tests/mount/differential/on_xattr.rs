@@ -17,8 +17,8 @@ pub(super) fn perform(side: &Side, target: &Target, what: &XattrOp) -> Outcome {
         XattrOp::Get { name, room } => return get(side, target, name, *room).map(Seen::Bytes),
         XattrOp::List => return list(side, target).map(Seen::List),
         XattrOp::Remove { name } => match target {
-            Target::Path(path) => fs::removexattr(side.absolute(path), name)?,
-            Target::NoFollow(path) => fs::lremovexattr(side.absolute(path), name)?,
+            Target::Path(path) => fs::removexattr(side.absolute(&path.0), name)?,
+            Target::NoFollow(path) => fs::lremovexattr(side.absolute(&path.0), name)?,
             Target::Slot(slot) => fs::fremovexattr(side.slot(*slot)?, name)?,
         },
     }
@@ -27,8 +27,8 @@ pub(super) fn perform(side: &Side, target: &Target, what: &XattrOp) -> Outcome {
 
 fn set(side: &Side, target: &Target, name: &CStr, value: &[u8], flags: XattrFlags) -> io::Result<()> {
     match target {
-        Target::Path(path) => fs::setxattr(side.absolute(path), name, value, flags),
-        Target::NoFollow(path) => fs::lsetxattr(side.absolute(path), name, value, flags),
+        Target::Path(path) => fs::setxattr(side.absolute(&path.0), name, value, flags),
+        Target::NoFollow(path) => fs::lsetxattr(side.absolute(&path.0), name, value, flags),
         Target::Slot(slot) => fs::fsetxattr(side.slot(*slot)?, name, value, flags),
     }
 }
@@ -37,11 +37,11 @@ fn set(side: &Side, target: &Target, name: &CStr, value: &[u8], flags: XattrFlag
 fn get(side: &Side, target: &Target, name: &CStr, room: usize) -> io::Result<Vec<u8>> {
     let mut value = vec![0; room];
     let len = match target {
-        Target::Path(path) if room == 0 => fs::getxattr_query(side.absolute(path), name)?,
-        Target::NoFollow(path) if room == 0 => fs::lgetxattr_query(side.absolute(path), name)?,
+        Target::Path(path) if room == 0 => fs::getxattr_query(side.absolute(&path.0), name)?,
+        Target::NoFollow(path) if room == 0 => fs::lgetxattr_query(side.absolute(&path.0), name)?,
         Target::Slot(slot) if room == 0 => fs::fgetxattr_query(side.slot(*slot)?, name)?,
-        Target::Path(path) => fs::getxattr(side.absolute(path), name, value.as_mut_slice())?,
-        Target::NoFollow(path) => fs::lgetxattr(side.absolute(path), name, value.as_mut_slice())?,
+        Target::Path(path) => fs::getxattr(side.absolute(&path.0), name, value.as_mut_slice())?,
+        Target::NoFollow(path) => fs::lgetxattr(side.absolute(&path.0), name, value.as_mut_slice())?,
         Target::Slot(slot) => fs::fgetxattr(side.slot(*slot)?, name, value.as_mut_slice())?,
     };
     value.resize(len, 0);
@@ -65,8 +65,8 @@ pub(super) fn all(side: &Side, target: &Target) -> io::Result<BTreeMap<Vec<u8>, 
 fn list(side: &Side, target: &Target) -> io::Result<Vec<Vec<u8>>> {
     let mut names = vec![0_u8; LIST_ROOM];
     let len = match target {
-        Target::Path(path) => fs::listxattr(side.absolute(path), names.as_mut_slice())?,
-        Target::NoFollow(path) => fs::llistxattr(side.absolute(path), names.as_mut_slice())?,
+        Target::Path(path) => fs::listxattr(side.absolute(&path.0), names.as_mut_slice())?,
+        Target::NoFollow(path) => fs::llistxattr(side.absolute(&path.0), names.as_mut_slice())?,
         Target::Slot(slot) => fs::flistxattr(side.slot(*slot)?, names.as_mut_slice())?,
     };
     names.truncate(len);

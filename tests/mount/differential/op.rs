@@ -1,11 +1,33 @@
 //! One operation as data: printable, and the same for both sides.
 
+use super::attrs::Perm;
 use crate::people::Who;
 use rustix::fs::{
     Access, AtFlags, FallocateFlags, FileType, FlockOperation, OFlags, RenameFlags, SeekFrom, Timespec, Timestamps, XattrFlags,
 };
 use std::ffi::CString;
 use std::fmt;
+
+/// Bytes that are mostly text.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Text(pub(super) Vec<u8>);
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", brief(&self.0))
+    }
+}
+
+/// A path with its long names shortened.
+pub(super) fn brief(path: &[u8]) -> String {
+    let shorten = |name: &[u8]| match name {
+        [first, second, .., last] if name.len() > 40 => {
+            format!("{}({} bytes){}", [*first, *second].escape_ascii(), name.len(), last.escape_ascii())
+        }
+        _ => name.escape_ascii().to_string(),
+    };
+    path.split(|byte| *byte == b'/').map(shorten).collect::<Vec<_>>().join("/")
+}
 
 /// Where a path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +48,8 @@ pub(super) struct Place {
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.base {
-            Base::Root => write!(f, "\"{}\"", self.path.escape_ascii()),
-            Base::Slot(slot) => write!(f, "slot {slot}:\"{}\"", self.path.escape_ascii()),
+            Base::Root => write!(f, "\"{}\"", brief(&self.path)),
+            Base::Slot(slot) => write!(f, "slot {slot}:\"{}\"", brief(&self.path)),
         }
     }
 }
@@ -50,9 +72,9 @@ impl Place {
 #[derive(Clone, Debug)]
 pub(super) enum Target {
     /// A path from the root, a last symlink followed.
-    Path(Vec<u8>),
+    Path(Text),
     /// A path from the root, a last symlink itself.
-    NoFollow(Vec<u8>),
+    NoFollow(Text),
     /// A descriptor.
     Slot(usize),
 }
@@ -109,23 +131,23 @@ pub(super) enum AtOp {
     Open {
         slot: usize,
         flags: OFlags,
-        mode: u32,
+        mode: Perm,
     },
     Mkdir {
-        mode: u32,
+        mode: Perm,
     },
     Rmdir,
     Unlink,
     Symlink {
-        target: Vec<u8>,
+        target: Text,
     },
     Readlink,
     Mknod {
         kind: FileType,
-        mode: u32,
+        mode: Perm,
     },
     Chmod {
-        mode: u32,
+        mode: Perm,
     },
     Chown {
         uid: Option<u32>,
@@ -202,7 +224,7 @@ pub(super) enum SlotOp {
     DataSync,
     Lock(Lock),
     Chmod {
-        mode: u32,
+        mode: Perm,
     },
     Chown {
         uid: Option<u32>,

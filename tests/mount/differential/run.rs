@@ -1,8 +1,8 @@
 //! Performs the same operations on both sides and stops at the first difference.
 
-use super::attrs::Clock;
+use super::attrs::{Clock, Perm};
 use super::generate::{Actor, Generator};
-use super::op::{AtOp, Op, Place, SlotOp, Sparse};
+use super::op::{AtOp, Op, Place, SlotOp, Sparse, brief as text};
 use super::side::{Outcome, Seen, Side};
 use super::tree::{Tree, bytes_differ};
 use super::user::act_as;
@@ -161,7 +161,7 @@ impl Runner {
                 .map_err(|errno| self.difference(&format!("cannot read the plain tree: {errno}")))?
                 .directories();
             for at in &directories {
-                self.step(&Op::At(at.clone(), AtOp::Chmod { mode: 0o755 }))?;
+                self.step(&Op::At(at.clone(), AtOp::Chmod { mode: Perm(0o755) }))?;
             }
             if directories.len() == before {
                 return Ok(());
@@ -233,14 +233,11 @@ fn brief(outcome: &Outcome) -> String {
     match outcome {
         Ok(Seen::Bytes(bytes)) => format!("{} bytes, {}", bytes.len(), &blake3::hash(bytes).to_hex()[..8]),
         Ok(Seen::Names(names)) => {
-            let names: Vec<_> = names
-                .iter()
-                .map(|(name, kind)| format!("{} {kind:?}", name.escape_ascii()))
-                .collect();
+            let names: Vec<_> = names.iter().map(|(name, kind)| format!("{} {kind:?}", text(name))).collect();
             format!("{} names: {names:?}", names.len())
         }
-        Ok(Seen::List(names)) => format!("{:?}", names.iter().map(|name| name.escape_ascii().to_string()).collect::<Vec<_>>()),
+        Ok(Seen::List(names)) => format!("{:?}", names.iter().map(|name| text(name)).collect::<Vec<_>>()),
         Ok(seen) => format!("{seen:?}"),
-        Err(errno) => format!("{errno:?}"),
+        Err(errno) => errno.to_string(),
     }
 }

@@ -103,7 +103,7 @@ impl Side {
             Op::Become(_) => Ok(Seen::Nothing),
             Op::At(at, AtOp::Open { slot, flags, mode }) => {
                 let flags = *flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-                let fd = fs::openat(self.base(at.base)?, at.path.as_slice(), flags, Mode::from_raw_mode(*mode))?;
+                let fd = fs::openat(self.base(at.base)?, at.path.as_slice(), flags, Mode::from_raw_mode(mode.0))?;
                 *self.slots.get_mut(*slot).ok_or(Errno::BADF)? = Some(fd);
                 Ok(Seen::Nothing)
             }
@@ -138,13 +138,13 @@ impl Side {
         let (base, path) = (self.base(at.base)?, at.path.as_slice());
         match what {
             AtOp::Open { .. } => {} // needs the slots: done in perform
-            AtOp::Mkdir { mode } => fs::mkdirat(base, path, Mode::from_raw_mode(*mode))?,
+            AtOp::Mkdir { mode } => fs::mkdirat(base, path, Mode::from_raw_mode(mode.0))?,
             AtOp::Rmdir => fs::unlinkat(base, path, AtFlags::REMOVEDIR)?,
             AtOp::Unlink => fs::unlinkat(base, path, AtFlags::empty())?,
-            AtOp::Symlink { target } => fs::symlinkat(target.as_slice(), base, path)?,
+            AtOp::Symlink { target } => fs::symlinkat(target.0.as_slice(), base, path)?,
             AtOp::Readlink => return Ok(Seen::Bytes(fs::readlinkat(base, path, Vec::new())?.into_bytes())),
-            AtOp::Mknod { kind, mode } => fs::mknodat(base, path, *kind, Mode::from_raw_mode(*mode), 0)?,
-            AtOp::Chmod { mode } => fs::chmodat(base, path, Mode::from_raw_mode(*mode), AtFlags::empty())?,
+            AtOp::Mknod { kind, mode } => fs::mknodat(base, path, *kind, Mode::from_raw_mode(mode.0), 0)?,
+            AtOp::Chmod { mode } => fs::chmodat(base, path, Mode::from_raw_mode(mode.0), AtFlags::empty())?,
             AtOp::Chown { uid, gid, flags } => fs::chownat(base, path, uid.map(Uid::from_raw), gid.map(Gid::from_raw), *flags)?,
             AtOp::Utimens { times, flags } => {
                 fs::utimensat(base, path, &times.timestamps(), *flags)?;

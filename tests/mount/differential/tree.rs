@@ -2,7 +2,7 @@
 
 use super::attrs::Attrs;
 use super::on_xattr;
-use super::op::{Base, Place, Target};
+use super::op::{Base, Place, Target, Text, brief};
 use super::side::{Side, list};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io;
@@ -66,7 +66,10 @@ impl Tree {
         } else {
             Holds::Nothing
         };
-        let xattrs = on_xattr::all(side, &Target::NoFollow(if path.is_empty() { b".".to_vec() } else { path.clone() }));
+        let xattrs = on_xattr::all(
+            side,
+            &Target::NoFollow(Text(if path.is_empty() { b".".to_vec() } else { path.clone() })),
+        );
         let names = if let (Holds::Names(Ok(names)), Some(dir)) = (&holds, below.pop()) {
             Some((names.clone(), dir))
         } else {
@@ -128,20 +131,20 @@ impl Tree {
         let mut found = Vec::new();
         for (path, expected) in &self.0 {
             match other.0.get(path) {
-                None => found.push(format!("{}: missing", path.escape_ascii())),
+                None => found.push(format!("{}: missing", brief(path))),
                 Some(got) => expected
                     .differences(got)
                     .into_iter()
-                    .for_each(|what| found.push(format!("{}: {what}", path.escape_ascii()))),
+                    .for_each(|what| found.push(format!("{}: {what}", brief(path)))),
             }
         }
         for path in other.0.keys().filter(|path| !self.0.contains_key(*path)) {
-            found.push(format!("{}: is there, but should not be", path.escape_ascii()));
+            found.push(format!("{}: is there, but should not be", brief(path)));
         }
         let (expected, got) = (self.inodes(), other.inodes());
         for (first, paths) in &expected {
             if got.get(first).is_some_and(|others| others != paths) || (!got.contains_key(first) && other.0.contains_key(*first)) {
-                found.push(format!("{}: the entries of its inode differ", first.escape_ascii()));
+                found.push(format!("{}: the entries of its inode differ", brief(first)));
             }
         }
         found.truncate(TOLD);
@@ -173,17 +176,13 @@ impl Holds {
                 let list = |names: &[(Vec<u8>, FileType)]| {
                     names
                         .iter()
-                        .map(|(name, kind)| format!("{} {kind:?}", name.escape_ascii()))
+                        .map(|(name, kind)| format!("{} {kind:?}", brief(name)))
                         .collect::<Vec<_>>()
                 };
                 format!("expected the names {:?}, got {:?}", list(expected), list(got))
             }
             (Self::Target(Ok(expected)), Self::Target(Ok(got))) => {
-                format!(
-                    "expected the target \"{}\", got \"{}\"",
-                    expected.escape_ascii(),
-                    got.escape_ascii()
-                )
+                format!("expected the target \"{}\", got \"{}\"", brief(expected), brief(got))
             }
             (Self::Bytes(_) | Self::Names(_) | Self::Target(_) | Self::Nothing, _) => {
                 format!("expected {}, got {}", self.summary(), got.summary())
@@ -195,7 +194,7 @@ impl Holds {
         match self {
             Self::Bytes(bytes) => format!("contents {:?}", bytes.as_ref().map(Vec::len)),
             Self::Names(names) => format!("names {:?}", names.as_ref().map(Vec::len)),
-            Self::Target(target) => format!("target {:?}", target.as_ref().map(|target| target.escape_ascii().to_string())),
+            Self::Target(target) => format!("target {:?}", target.as_ref().map(|target| brief(target))),
             Self::Nothing => "nothing".to_owned(),
         }
     }

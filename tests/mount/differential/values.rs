@@ -1,6 +1,6 @@
 //! Random values of the kinds that operations take, most of them near the borders where things go wrong.
 
-use super::attrs::{A_DAY, Clock};
+use super::attrs::{A_DAY, Clock, Perm};
 use super::op::{Data, Times};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -91,15 +91,16 @@ impl Values {
         }
     }
 
-    pub(super) fn mode(&mut self) -> u32 {
-        match self.rng.random_range(0..100) {
+    pub(super) fn mode(&mut self) -> Perm {
+        let mode = match self.rng.random_range(0..100) {
             0..4 => self.rng.random_range(0..0o10000),
             4..30 => 0o700 | self.rng.random_range(0..0o10000),
             _ => self.pick(
                 &[0o644, 0o600, 0o755, 0o700, 0o777, 0o666, 0o4755, 0o2755, 0o6711, 0o1777, 0o2770],
                 0o644,
             ),
-        }
+        };
+        Perm(mode)
     }
 
     pub(super) fn id(&mut self) -> Option<u32> {
@@ -229,16 +230,11 @@ impl Values {
         }
     }
 
+    /// Not CREATE and REPLACE together, which ask for what can only fail: EINVAL here, elsewhere EEXIST or ENODATA.
     pub(super) fn xattr_flags(&mut self) -> XattrFlags {
         self.pick(
-            &[
-                XattrFlags::empty(),
-                XattrFlags::empty(),
-                XattrFlags::CREATE,
-                XattrFlags::REPLACE,
-                XattrFlags::CREATE | XattrFlags::REPLACE,
-            ],
-            XattrFlags::CREATE,
+            &[XattrFlags::empty(), XattrFlags::empty(), XattrFlags::CREATE, XattrFlags::REPLACE],
+            XattrFlags::empty(),
         )
     }
 

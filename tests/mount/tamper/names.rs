@@ -17,7 +17,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// `bytes`, all base64url, with another character at `at`: all that differ in one bit of its value.
 fn flipped(bytes: &[u8], at: usize) -> Vec<Vec<u8>> {
     let value = ALPHABET.iter().position(|byte| *byte == bytes[at]).unwrap();
-    let flip = |bit| {
+    let flip = |bit: usize| {
         let mut changed = bytes.to_vec();
         changed[at] = ALPHABET[value ^ (1 << bit)];
         changed
@@ -169,7 +169,7 @@ fn a_changed_long_name_is_hidden() {
     };
     let mut entries = vec![];
     let vault = vault_with(|mounted| {
-        let mut make = |number| {
+        let make = |number| {
             made_in(mounted.vault_path(), || {
                 std::fs::write(mounted.path().join(name(number)), "contents").unwrap()
             })
@@ -266,7 +266,7 @@ fn a_changed_symlink_is_damage() {
     let target = format!("{SECRET}/target");
     let mut stored = vec![];
     let vault = vault_with(|mounted| {
-        let mut make = |number: usize| {
+        let make = |number: usize| {
             made_in(mounted.vault_path(), || {
                 symlink(&target, mounted.path().join(number.to_string())).unwrap()
             })
