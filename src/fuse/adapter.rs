@@ -47,7 +47,7 @@ impl Adapter {
         }
     }
 
-    fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
+    pub(super) fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
         super::call(&self.view, what, ino, call)
     }
 }

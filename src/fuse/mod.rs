@@ -8,6 +8,8 @@ mod convert;
 mod protocol;
 mod reply;
 mod seeker;
+#[cfg(test)]
+mod tests;
 
 use crate::error::Result;
 use crate::view::{NodeId, View};

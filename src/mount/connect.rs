@@ -10,8 +10,8 @@ use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// How many KiB root lets the kernel read ahead: as much as one request carries. The protocol leaves it at 128.
-const READ_AHEAD_KIB: &str = "1024";
+/// How many KiB root lets the kernel read ahead at least: as much as one request carries. The protocol leaves it at 128.
+const READ_AHEAD_KIB: u64 = 1024;
 
 /// Mounts on `point`; the device on which the kernel then asks.
 pub(super) fn connect(vault: &Path, point: &MountPoint, options: &Options) -> Result<OwnedFd, Error> {
@@ -44,7 +44,10 @@ fn data(device: &OwnedFd, audience: Audience) -> CString {
 
 /// Lets the kernel read further ahead on the mount with that device number. Only root may, and it is only faster.
 pub(super) fn read_ahead(device: &str) {
-    if let Err(error) = fs::write(format!("/sys/class/bdi/{device}/read_ahead_kb"), READ_AHEAD_KIB) {
+    let setting = format!("/sys/class/bdi/{device}/read_ahead_kb");
+    let now = fs::read_to_string(&setting).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let raise = now.is_some_and(|kib| kib < READ_AHEAD_KIB) && rustix::process::geteuid().is_root();
+    if raise && let Err(error) = fs::write(&setting, READ_AHEAD_KIB.to_string()) {
         log::debug!("readahead stays as it is: {error}");
     }
 }

@@ -35,12 +35,12 @@ pub enum Error {
     #[error("mount point {} is not empty: use another directory, or -o nonempty to hide what is in it", .0.display())]
     NotEmpty(PathBuf),
     /// The mount point is one already.
-    #[error("{} is mounted on {} already: plainview umount ends that", source_.display(), point.display())]
+    #[error("{} is mounted on {} already: plainview umount ends that", shown.display(), point.display())]
     AlreadyMounted {
         /// The mount point.
         point: PathBuf,
-        /// The vault that it shows.
-        source_: PathBuf,
+        /// The vault that is shown there.
+        shown: PathBuf,
     },
     /// The mount would cover the vault, or the vault would hold its own mount.
     #[error("mount point {} and vault {} must not be the same or lie in each other", point.display(), vault.display())]

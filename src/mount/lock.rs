@@ -54,7 +54,7 @@ pub(super) fn wait_until_free(vault: &Path, patience: Duration) -> Result<(), St
         Ok(Ok(())) => Ok(()),
         Ok(Err(errno)) => Err(format!("cannot lock {}: {errno}", vault.display())),
         Err(_) => Err(format!(
-            "its daemon is still busy after {} s; wait before you take the disk away",
+            "its daemon has not ended after {} s: it is still writing, or a copy of the mount lives on in another mount namespace, such as a container's",
             patience.as_secs()
         )),
     }
@@ -236,7 +236,7 @@ nonsense
         assert_eq!(wait_until_free(&vault.0, Duration::from_secs(60)), Ok(()));
         let held = vault.take(Access::ReadWrite).unwrap();
         let impatient = wait_until_free(&vault.0, Duration::ZERO).unwrap_err();
-        assert!(impatient.contains("still busy"), "{impatient}");
+        assert!(impatient.contains("not ended"), "{impatient}");
         let path = vault.0.clone();
         let waiting = thread::spawn(move || wait_until_free(&path, Duration::from_secs(60)));
         drop(held);

@@ -26,7 +26,7 @@ impl MountPoint {
         if let Some(mount) = table::at(&table::read().map_err(Error::NoTable)?, &point).filter(|mount| mount.is_ours()) {
             return Err(Error::AlreadyMounted {
                 point,
-                source_: mount.source.clone(),
+                shown: mount.source.clone(),
             });
         }
         if point.starts_with(vault) || vault.starts_with(&point) {

@@ -25,9 +25,10 @@ pub(super) fn encrypt(cipher: &Aes256Enc, plain: &[u8], sealed: &mut [u8]) {
     cipher.encrypt_with_backend(Run { plain, sealed });
 }
 
-struct Run<'a> {
-    plain: &'a [u8],
-    sealed: &'a mut [u8],
+/// What [`encrypt`] does once the kind of processor is known.
+pub(super) struct Run<'a> {
+    pub(super) plain: &'a [u8],
+    pub(super) sealed: &'a mut [u8],
 }
 
 impl BlockSizeUser for Run<'_> {
@@ -84,20 +85,21 @@ fn encrypt_blocks<B: BlockCipherEncBackend<BlockSize = U16>>(
     for at in range.step_by(BLOCK_LEN) {
         let lanes = chain.iter_mut().zip(plain.chunks(RECORD_LEN)).zip(sealed.chunks_mut(SEALED_LEN));
         if B::ParBlocksSize::USIZE > LANES {
-            // One after the other, and the processor overlaps them. Its vector instructions would take all lanes at once, but to bring the lanes together
-            // and apart again costs more than they save.
+            // One after the other, and the processor overlaps them. This backend would take 30 or 64 blocks at once, but bringing so many lanes together and
+            // apart again costs more than it saves: 64 lanes went at 5.2 GB/s and 32 at 3.4, where 8 one after the other go at 6.3.
             for ((block, plain), sealed) in lanes {
                 *block = xor(*block, block_at(plain, at));
                 backend.encrypt_block_inplace(block);
                 put(block, sealed, at);
             }
         } else {
-            // Few blocks at once: interleaved by hand where there are AES instructions, and where there are none, in software that takes as long for one.
+            // A backend that takes all lanes at once. Without AES instructions that is essential: then so many blocks cost as much as one.
             for ((block, plain), _) in lanes {
                 *block = xor(*block, block_at(plain, at));
             }
             backend.encrypt_par_blocks_inplace(chain);
-            for ((block, _), sealed) in chain.iter().zip(plain.chunks(RECORD_LEN)).zip(sealed.chunks_mut(SEALED_LEN)) {
+            let lanes = chain.iter().zip(plain.chunks(RECORD_LEN)).zip(sealed.chunks_mut(SEALED_LEN));
+            for ((block, _), sealed) in lanes {
                 put(block, sealed, at);
             }
         }

@@ -50,7 +50,7 @@ fn init_refuses_a_directory_that_is_not_empty() {
         .plainview(Who::me(), &CHEAP)
         .arg("--passfile")
         .args([vault.passfile(), vault.path()]));
-    again.code(code::NOT_EMPTY).says(&["empty"]);
+    again.code(code::NOT_EMPTY).says(&["already"]);
     assert_eq!(fs::read(vault.path().join("plainview.toml")).unwrap(), before);
 
     let other = vault.scratch().dir("other", Who::me());

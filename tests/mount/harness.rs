@@ -157,6 +157,16 @@ pub(crate) fn errno<T>(result: std::io::Result<T>) -> Option<Errno> {
     result.err().and_then(|error| Errno::from_io_error(&error))
 }
 
+/// Checks that what the steps said in the mount is what they said beside it.
+#[track_caller]
+pub(crate) fn assert_same_steps(in_mount: &[String], beside: &[String]) {
+    let differ: Vec<_> = in_mount.iter().zip(beside).filter(|(one, other)| one != other).collect();
+    assert!(
+        differ.is_empty() && in_mount.len() == beside.len(),
+        "in the mount and beside it: {differ:#?}"
+    );
+}
+
 /// Waits until `condition` holds, [`PATIENCE`] at most.
 #[track_caller]
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {

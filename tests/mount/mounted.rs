@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long a mount may last. Then its daemon is killed, so that a test that hangs in the kernel fails instead.
 const LONGEST_MOUNT: Duration = Duration::from_secs(600);
+/// The type that statfs(2) tells for a FUSE mount.
+const FUSE_SUPER_MAGIC: i64 = 0x6573_5546;
 
 /// A running `plainview mount -f`, which is killed when it takes too long, and when dropped.
 struct Daemon {
@@ -206,7 +208,8 @@ impl<'v> Mounted<'v> {
             if let Some(status) = self.daemon.ended() {
                 panic!("the daemon ended with {status} before it answered\n{}", self.log());
             }
-            mount_at(self.path()).is_some() && self.enter(|path| std::fs::read_dir(path).is_ok())
+            // One question, for in between a dead mount may go and this one come.
+            self.enter(|path| rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type == FUSE_SUPER_MAGIC))
         });
     }
 

@@ -14,7 +14,7 @@ struct Work<'w> {
 }
 
 /// For root and for the user: runs `script` in a new mount, then `check`; unmounts, mounts again, runs `check` again; the tree must not have changed in
-/// between. `$1` is a directory for files outside the mount. Returns what `inspect` makes of each second mount.
+/// between. `$1` is a directory for files outside the mount. Ends with `inspect` of the second mount.
 fn work_in_mount(work: &Work<'_>, prepare: impl Fn(&Vault, Who, &Path), inspect: impl Fn(&Mounted<'_>, &Path)) {
     for who in Who::both() {
         let vault = Vault::new(Options::of(who));
@@ -23,6 +23,8 @@ fn work_in_mount(work: &Work<'_>, prepare: impl Fn(&Vault, Who, &Path), inspect:
         let mounted = vault.mount(&[]);
         run(&mut mounted.shell(work.script, &[&outside])).ok();
         run(&mut mounted.shell(work.check, &[&outside])).ok();
+        // So that what is compared is what the vault says, not what the kernel remembers.
+        mounted.forget_all();
         let before = mounted.enter(Tree::of);
         mounted.unmount();
         let mounted = vault.mount(&[]);

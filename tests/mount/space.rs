@@ -13,6 +13,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const MIB: usize = 1 << 20;
+/// Plaintext bytes of a record.
+const RECORD: u64 = 4096;
 
 /// Bytes that a file takes on disk.
 fn allocated(path: &Path) -> u64 {
@@ -37,8 +39,10 @@ fn a_tebibyte_is_truncated_at_once_and_takes_no_space() {
     assert!(bytes.iter().all(|byte| *byte == 0));
     file.write_all_at(b"far out", tebibyte - 100).unwrap();
     file.sync_all().unwrap();
-    assert_eq!(seek(&file, SeekFrom::Hole(0)), Ok(0));
-    assert_eq!(seek(&file, SeekFrom::Data(0)), Ok(tebibyte - 4096));
+    // The first record shares a block of the disk with the header, so it counts as data; and so may what shares one with the last.
+    assert!(seek(&file, SeekFrom::Hole(0)).unwrap() <= 2 * RECORD);
+    let data = seek(&file, SeekFrom::Data(2 * RECORD)).unwrap();
+    assert!((tebibyte - 3 * RECORD..=tebibyte - 100).contains(&data), "{data}");
     drop(file);
     mounted.unmount();
 
@@ -68,8 +72,9 @@ fn holes_are_made_kept_and_found() {
         cmp -n 4096 -i 4096000:0 sparse \"$1/block\"";
     run(&mut mounted.shell(script, &[vault.scratch().path()])).ok();
     let file = File::open(mounted.path().join("sparse")).unwrap();
-    assert_eq!(seek(&file, SeekFrom::Data(0)), Ok(4_096_000));
-    assert_eq!(seek(&file, SeekFrom::Hole(0)), Ok(0));
+    assert!(seek(&file, SeekFrom::Hole(0)).unwrap() <= 2 * RECORD);
+    let data = seek(&file, SeekFrom::Data(2 * RECORD)).unwrap();
+    assert!((1000 * RECORD - RECORD..=1000 * RECORD).contains(&data), "{data}");
     assert_eq!(seek(&file, SeekFrom::Data(4_096_100)), Ok(4_096_100));
     assert_eq!(seek(&file, SeekFrom::Hole(4_096_000)), Ok(4_100_096), "the end counts as a hole");
     assert_eq!(seek(&file, SeekFrom::Data(4_100_096)), Err(Errno::NXIO));

@@ -39,20 +39,15 @@ impl Pending {
         self.records.insert(record, sealed.to_vec());
     }
 
-    /// Puts pending records over those in `sealed`, which begins with the record `first` and of which the disk gave `got` bytes.
-    /// Returns how many bytes are good from the beginning.
-    pub(super) fn lay_over(&self, first: RecordNo, sealed: &mut [u8], mut got: usize) -> usize {
+    /// Puts pending records over those in `sealed`, which begins with the record `first`.
+    pub(super) fn lay_over(&self, first: RecordNo, sealed: &mut [u8]) {
         let beyond = further(first, sealed.len().div_ceil(SEALED_LEN));
         for (record, pending) in self.records.range(first..beyond) {
             let at = usize::try_from(record.cipher_offset() - first.cipher_offset()).expect("within sealed");
             if let Some(place) = sealed.get_mut(at..at + pending.len()) {
                 place.copy_from_slice(pending);
-                if at <= got {
-                    got = got.max(at + pending.len());
-                }
             }
         }
-        got
     }
 
     /// The first pending record from `first` on.

@@ -105,11 +105,11 @@ impl VaultFile {
         let within = usize::try_from(run.cipher_offset() - from).expect("at most NEAR");
         let sealed = scratch.of(within + run.sealed_len());
         let got = read_full(disk, sealed, from)?;
-        // Something is pending only where the header is known, and then the first record is the first thing read.
-        let got = self.pending.lay_over(run.first, sealed, got);
         if got < sealed.len() {
             return Err(short(from + bytes(got)).into());
         }
+        // In front of the first record is the header if it was not known. Then nothing is pending.
+        self.pending.lay_over(run.first, &mut sealed[within..]);
         let unlocked = match (known, sealed.first_chunk()) {
             (Some(known), _) => known,
             (None, Some(header)) => self.remember(Unlocked::open(header, &self.content)?),

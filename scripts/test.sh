@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Runs everything that has to hold: formatting, lints, documentation, unit tests, test vectors, and the tests on real mounts.
+#
+#     scripts/test.sh             all suites, whatever fails
+#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount
+#
+# Best run as root, who can play an ordinary user as well (CI is root); as an ordinary user, what needs root says SKIPPED. With CI=true, a skip is a
+# failure. Leaves nothing mounted. Ends with a line for each suite and one for all.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+all=(fmt clippy doc decoder unit mount)
+suites=("$@")
+[ $# -gt 0 ] || suites=("${all[@]}")
+
+# Everything temporary is in here, so that a run that was interrupted can be cleaned up. The ordinary user must get in.
+work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-tests.XXXXXX")"
+chmod 755 "$work"
+mkdir "$work/tmp"
+chmod 1777 "$work/tmp"
+clean_up() {
+    # The kernel ends a daemon whose mount is gone.
+    awk -v dir="$work/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r point; do
+        point="$(printf '%b' "${point//\\/\\0}")"
+        umount -l "$point" 2> /dev/null || fusermount3 -u -z "$point" 2> /dev/null
+    done
+    rm -rf --one-file-system "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+scripts/setup.sh --tests || { echo "setup: failed" >&2; exit 1; }
+
+passed=0 failed=0 skipped=0
+summary=()
+report() { # suite, passed, failed, skipped
+    summary+=("$1: $2 passed, $3 failed, $4 skipped")
+    passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+}
+
+# A suite that passes or fails as a whole.
+check() { # suite, command...
+    local suite=$1
+    shift
+    echo "== $suite: $*"
+    if "$@"; then report "$suite" 1 0 0; else report "$suite" 0 1 0; fi
+}
+
+# A suite of cargo's test runner: its counts are the sums of its closing lines. A skipped test counts as passed there, and says SKIPPED.
+cargo_tests() { # suite, arguments of cargo test...
+    local suite=$1 log="$work/$1.log" status ok bad skips
+    shift
+    echo "== $suite: cargo test $*"
+    TMPDIR="$work/tmp" timeout --foreground -k 10 1500 cargo test --locked "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    ok=$(awk '/^test result: / { sum += $4 } END { print sum + 0 }' "$log")
+    bad=$(awk '/^test result: / { sum += $6 } END { print sum + 0 }' "$log")
+    skips=$(grep -c '^SKIPPED ' "$log")
+    # It did not build, was killed, or ran nothing.
+    if [ "$status" != 0 ] && [ "$bad" = 0 ] || [ $((ok + bad)) = 0 ]; then bad=$((bad + 1)); fi
+    # Where a skip is a failure, the runner has counted it as one.
+    if [ "${CI:-}" = true ]; then skips=0; fi
+    report "$suite" $((ok > skips ? ok - skips : 0)) "$bad" "$skips"
+}
+
+# The independent decoder still makes the vectors that the Rust tests use, and notices damage in vaults of its own making.
+decoder() {
+    local python="${CARGO_TARGET_DIR:-target}/venv/bin/python3"
+    "$python" scripts/decode.py --vectors | cmp - tests/vectors.json && "$python" scripts/vectors.py --selftest
+}
+
+# The test programs that need no mount.
+unmounted=()
+for test in tests/*.rs; do
+    unmounted+=(--test "$(basename "$test" .rs)")
+done
+
+for suite in "${suites[@]}"; do
+    case $suite in
+        fmt) check fmt cargo fmt --all --check ;;
+        clippy) check clippy cargo clippy --locked --all-targets -- -D warnings ;;
+        doc) RUSTDOCFLAGS="-D warnings" check doc cargo doc --locked --no-deps --document-private-items ;;
+        decoder) check decoder decoder ;;
+        unit) cargo_tests unit --lib --bins "${unmounted[@]}" --no-fail-fast ;;
+        mount) cargo_tests mount --test mount -- --test-threads=2 ;;
+        *)
+            echo "no such suite: $suite (there are: ${all[*]})" >&2
+            exit 2
+            ;;
+    esac
+done
+
+echo
+printf '%s\n' "${summary[@]}"
+echo
+if [ "$skipped" != 0 ]; then
+    echo "SKIPPED: $skipped tests, for the reasons above"
+fi
+if [ "$skipped" = 0 ]; then echo "$passed passed, $failed failed"; else echo "$passed passed, $failed failed, $skipped skipped"; fi
+[ "$failed" = 0 ] && { [ "${CI:-}" != true ] || [ "$skipped" = 0 ]; }

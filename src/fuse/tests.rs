@@ -1,0 +1,63 @@
+//! What every call has in common. The calls themselves are tested through a mount.
+
+use super::adapter::Adapter;
+use super::seeker::Seeker;
+use crate::error::Error;
+use crate::keys::{MasterKey, Names};
+use crate::record::{Damage, Place, Reason};
+use crate::vault::Vault;
+use crate::view::{Access, NodeId, Options, Ownership, View};
+use fuser::{Errno, INodeNo};
+use rustix::fs::{Mode, OFlags};
+use std::sync::Arc;
+
+/// An adapter around a view of an empty vault.
+fn adapter() -> Adapter {
+    let root = rustix::fs::open(
+        std::env::temp_dir(),
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .unwrap();
+    let vault = Vault::new(&MasterKey::random(), Names::Encrypted);
+    let options = Options {
+        access: Access::ReadOnly,
+        ownership: Ownership::Daemon,
+        descriptors: 64,
+    };
+    Adapter::new(Arc::new(View::new(Box::new(vault), root, options).unwrap()), Seeker::new().0)
+}
+
+#[test]
+fn a_panic_is_an_io_error_and_no_more() {
+    let adapter = adapter();
+    for _ in 0..3 {
+        assert_eq!(
+            adapter.call("test", INodeNo(1), |_, _| -> Result<(), Error> { panic!("on purpose") }),
+            Err(Errno::EIO)
+        );
+    }
+    assert!(adapter.call("getattr", INodeNo(1), View::getattr).is_ok());
+}
+
+#[test]
+fn an_error_keeps_its_number() {
+    let adapter = adapter();
+    let answer = |error: fn() -> Error| adapter.call("test", INodeNo(1), |_, _| Err::<(), _>(error()));
+    assert_eq!(answer(|| rustix::io::Errno::NOSPC.into()), Err(Errno::ENOSPC));
+    assert_eq!(answer(|| rustix::io::Errno::NODATA.into()), Err(Errno::ENODATA));
+    assert_eq!(answer(|| Error::Stale), Err(Errno::ESTALE));
+    assert_eq!(
+        answer(|| Damage {
+            place: Place::Header,
+            reason: Reason::Tag
+        }
+        .into()),
+        Err(Errno::EIO)
+    );
+}
+
+#[test]
+fn a_call_is_about_the_inode_it_names() {
+    assert_eq!(adapter().call("test", INodeNo(77), |_, node| Ok(node)), Ok(NodeId(77)));
+}
