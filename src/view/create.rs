@@ -1,6 +1,6 @@
 //! New entries: files, directories, symlinks, nodes, and further links.
 
-use super::inode::{Identity, Inode, Place};
+use super::inode::{Identity, Inode, Place, Seen, Table};
 use super::resolve::EntryAt;
 use super::{Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
@@ -24,10 +24,8 @@ impl View {
         let fd = self.make(&at, made)?;
         self.give_to(caller, &at, fd.as_fd(), mode)?;
         let stat = rustix::fs::fstat(&fd)?;
-        let inode = self
-            .table
-            .write()
-            .intern(&stat, FileType::RegularFile, at.place(), super::inode::Seen::ChangedByOthers);
+        let intern = |table: &mut Table| table.intern(&stat, FileType::RegularFile, at.place(), Seen::ChangedByOthers);
+        let inode = self.change_table(intern);
         // A number that is used again right after its file was removed: nothing of the old one may be left.
         self.descriptors.remove(inode.node);
         self.keep_file(&inode, fd, &stat, true)?;
@@ -134,7 +132,7 @@ impl View {
         }
         let stat = at.stat()?;
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let inode = self.table.write().intern(&stat, kind, at.place(), super::inode::Seen::AsKnown);
+        let inode = self.change_table(|table| table.intern(&stat, kind, at.place(), Seen::AsKnown));
         Ok(inode.entry(self.attr(&inode, &stat)))
     }
 

@@ -133,10 +133,13 @@ impl Descriptors {
 
     /// Closes what is open of an inode, as soon as nobody uses it.
     pub(super) fn remove(&self, node: NodeId) {
+        drop(self.take(node));
+    }
+
+    /// What is open of an inode, to be dropped: close(2) may take its time, and not with a lock held.
+    pub(super) fn take(&self, node: NodeId) -> impl Sized + use<> {
         let mut cache = self.cache.lock();
-        let closed = (cache.named.pop(&node), cache.pinned.remove(&node));
-        drop(cache);
-        drop(closed);
+        (cache.named.pop(&node), cache.pinned.remove(&node))
     }
 
     /// All open files.

@@ -191,6 +191,8 @@ pub(super) struct Table {
     /// Numbers of inodes that are not on the root's device or clash with the root's number.
     foreign: HashMap<Identity, NodeId>,
     next_foreign: u64,
+    /// Those that were dropped, until somebody closes what is open of them.
+    dropped: Vec<NodeId>,
 }
 
 /// Numbers from here on are given to inodes whose own number cannot be shown.
@@ -210,6 +212,7 @@ impl Table {
             root: Identity::of(root),
             foreign: HashMap::new(),
             next_foreign: FOREIGN,
+            dropped: Vec::new(),
         }
     }
 
@@ -313,25 +316,30 @@ impl Table {
         }
     }
 
-    /// The kernel forgets `count` lookups. Returns whether the inode is not known any more.
-    pub(super) fn forget(&mut self, node: NodeId, count: u64) -> bool {
+    /// The kernel forgets `count` lookups.
+    pub(super) fn forget(&mut self, node: NodeId, count: u64) {
         if let Some(known) = self.known.get_mut(&node) {
             known.lookups = known.lookups.saturating_sub(count);
         }
-        self.drop_if_unused(node)
+        self.drop_if_unused(node);
     }
 
-    fn drop_if_unused(&mut self, node: NodeId) -> bool {
+    /// The inodes that are not known any more since this was asked last: what was forgotten, and the directories that were known only because of that.
+    pub(super) fn take_dropped(&mut self) -> Vec<NodeId> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    fn drop_if_unused(&mut self, node: NodeId) {
         let unused = self
             .known
             .get(&node)
             .is_some_and(|known| known.lookups == 0 && known.children == 0 && node != NodeId::ROOT);
         if unused && let Some(known) = self.known.remove(&node) {
+            self.dropped.push(node);
             self.foreign.remove(&known.inode.identity);
             let place = std::mem::replace(&mut *known.inode.place.lock(), Place::Gone);
             self.released(place);
         }
-        unused
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use std::num::NonZeroUsize;
 
 /// A listing under way: a directory stream, and the entry that was read but did not fit the last reply.
-struct Stream {
+pub(super) struct Stream {
     dir: Dir,
     unread: Option<Stored>,
 }
@@ -54,6 +54,13 @@ impl Streams {
             stream.seek(i64::try_from(offset).map_err(|_| Errno::INVAL)?)?;
         }
         Ok(Stream { dir: stream, unread: None })
+    }
+
+    /// What was left of the directory `node`, to be dropped.
+    pub(super) fn take_all(&self, node: NodeId) -> Vec<Stream> {
+        let mut left = self.left.lock();
+        let keys: Vec<_> = left.iter().map(|(key, _)| *key).filter(|(of, _)| *of == node).collect();
+        keys.iter().filter_map(|key| left.pop(key)).collect()
     }
 
     fn leave(&self, node: NodeId, offset: u64, stream: Stream) {

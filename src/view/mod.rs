@@ -71,7 +71,7 @@ pub struct View {
     options: Options,
     /// Who owns what this process makes.
     daemon: Caller,
-    /// All known inodes. Leaf lock.
+    /// All known inodes. Changed through `change_table` only. Taken before the locks of `descriptors` and `streams`.
     table: RwLock<Table>,
     descriptors: Descriptors,
     streams: Streams,
@@ -120,9 +120,23 @@ impl View {
 
     /// The kernel forgets `count` of the lookups of an inode.
     pub fn forget(&self, node: NodeId, count: u64) {
-        if self.table.write().forget(node, count) {
-            self.descriptors.remove(node);
-        }
+        self.change_table(|table| table.forget(node, count));
+    }
+
+    /// Calls `change` with the table, and closes what is open of inodes that are not known any more.
+    fn change_table<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+        let mut table = self.table.write();
+        let result = change(&mut table);
+        // While the table is locked nobody can look them up again, and so take what is open of the old one for theirs.
+        let closed: Vec<_> = table
+            .take_dropped()
+            .into_iter()
+            .map(|node| (self.descriptors.take(node), self.streams.take_all(node)))
+            .collect();
+        // close(2) may take its time: not with the lock held.
+        drop(table);
+        drop(closed);
+        result
     }
 
     /// The state of the filesystem below.
@@ -184,7 +198,7 @@ impl View {
             Some(inode) => self.look_closely(inode, stat, again)?,
             None => (*stat, inode::Seen::AsKnown),
         };
-        let inode = self.table.write().intern(&stat, kind, place(), seen);
+        let inode = self.change_table(|table| table.intern(&stat, kind, place(), seen));
         if known.as_ref().is_some_and(|known| !Arc::ptr_eq(known, &inode)) {
             // Somebody else changed the file: what we have open of it may be of the old one.
             self.descriptors.remove(inode.node);

@@ -156,13 +156,14 @@ impl View {
             (Some(victim), Rename::Exchange) => {
                 let both = moved.inode.as_ref().zip(victim.inode.as_ref());
                 let places = both.map(|(one, other)| (one.is_at(&from.parent, &from.name), other.is_at(&to.parent, &to.name)));
-                let mut table = self.table.write();
-                if let (Some(inode), None | Some((true, _))) = (&moved.inode, places) {
-                    table.set_place(inode, to.place());
-                }
-                if let (Some(inode), None | Some((_, true))) = (&victim.inode, places) {
-                    table.set_place(inode, from.place());
-                }
+                self.change_table(|table| {
+                    if let (Some(inode), None | Some((true, _))) = (&moved.inode, places) {
+                        table.set_place(inode, to.place());
+                    }
+                    if let (Some(inode), None | Some((_, true))) = (&victim.inode, places) {
+                        table.set_place(inode, from.place());
+                    }
+                });
             }
             (Some(victim), Rename::Replace | Rename::NoReplace) => {
                 self.gone(to, victim, true);
@@ -177,7 +178,7 @@ impl View {
         if let Some(inode) = &moved.inode
             && inode.is_at(&from.parent, &from.name)
         {
-            self.table.write().set_place(inode, to.place());
+            self.change_table(|table| table.set_place(inode, to.place()));
         }
     }
 
@@ -201,7 +202,7 @@ impl View {
                 let stat = at.stat()?;
                 let entry = self.found(&at.parent, &at.name, &stat)?;
                 let inode = self.inode(entry.attr.node)?;
-                self.table.write().forget(entry.attr.node, 1);
+                self.forget(entry.attr.node, 1);
                 inode
             }
         };
@@ -244,7 +245,7 @@ impl View {
             return;
         };
         if done {
-            self.table.write().set_place(inode, Place::Gone);
+            self.change_table(|table| table.set_place(inode, Place::Gone));
         } else {
             self.descriptors.unpin(inode.node);
         }

@@ -8,7 +8,7 @@ use super::tree::{Tree, bytes_differ};
 use super::user::act_as;
 use super::values::Taste;
 use crate::people::Who;
-use rustix::fs::{self, AtFlags};
+use rustix::fs::{self, AtFlags, Mode};
 use rustix::io::{self, Errno};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,10 @@ impl Runner {
 
     /// Performs `count` operations, comparing what each shows.
     pub(super) fn run(&mut self, count: u64) -> Result<(), Difference> {
+        // The root's own mode may have been changed, so that nothing could be reached any more.
+        for side in self.sides.iter().flatten() {
+            fs::fchmod(side.root(), Mode::from_raw_mode(0o777)).map_err(|errno| self.difference(&format!("chmod of the root: {errno}")))?;
+        }
         let result = (0..count).try_for_each(|_| {
             let sides = self.sides.as_ref().ok_or_else(|| self.difference("nothing is open"))?;
             let op = self.generator.next(&sides[0]);
