@@ -83,10 +83,7 @@ impl Runner {
 
     /// Performs `count` operations, comparing what each shows.
     pub(super) fn run(&mut self, count: u64) -> Result<(), Difference> {
-        // The root's own mode may have been changed, so that nothing could be reached any more.
-        for side in self.sides.iter().flatten() {
-            fs::fchmod(side.root(), Mode::from_raw_mode(0o777)).map_err(|errno| self.difference(&format!("chmod of the root: {errno}")))?;
-        }
+        self.open_root()?;
         let result = (0..count).try_for_each(|_| {
             let sides = self.sides.as_ref().ok_or_else(|| self.difference("nothing is open"))?;
             let op = self.generator.next(&sides[0]);
@@ -98,6 +95,14 @@ impl Runner {
             self.generator.is(Who::Root);
         }
         result
+    }
+
+    /// Makes both roots accessible: their own modes may have been changed, so that nothing could be reached any more.
+    fn open_root(&self) -> Result<(), Difference> {
+        for side in self.sides.iter().flatten() {
+            fs::fchmod(side.root(), Mode::from_raw_mode(0o777)).map_err(|errno| self.difference(&format!("chmod of the root: {errno}")))?;
+        }
+        Ok(())
     }
 
     fn step(&mut self, op: &Op) -> Result<(), Difference> {
@@ -132,6 +137,7 @@ impl Runner {
 
     /// Compares both trees and all open descriptors.
     pub(super) fn compare(&mut self) -> Result<(), Difference> {
+        self.open_root()?;
         let Some([plain, tested]) = self.sides.as_ref() else {
             return Err(self.difference("nothing is open"));
         };
