@@ -6,7 +6,6 @@ use super::{Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
-use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 

@@ -5,10 +5,9 @@ use super::{DirEntry, Fill, NodeId, View};
 use crate::error::{Error, Result};
 use crate::folder::Folder;
 use crate::name::{CipherName, PlainName};
-use crate::sys::descriptor;
 use lru::LruCache;
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType};
 use rustix::io::Errno;
 use std::num::NonZeroUsize;
 
@@ -47,9 +46,7 @@ impl Streams {
         {
             return Ok(stream);
         }
-        // By its link: `.` would need permission to search the directory, which who lists it need not have.
-        let fd = descriptor::reopen(dir.fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut stream = Dir::new(fd)?;
+        let mut stream = Dir::new(dir.open_listing()?)?;
         if offset != 0 {
             stream.seek(i64::try_from(offset).map_err(|_| Errno::INVAL)?)?;
         }

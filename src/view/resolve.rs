@@ -33,14 +33,24 @@ impl Directory<'_> {
         }
     }
 
-    /// Calls `action` with the directory's descriptor, to get at one of its entries; where its mode does not let us search it, with that permission for a moment.
+    /// Calls `action` with the directory's descriptor, to get at one of its entries.
     ///
     /// For entries that are known: who holds a descriptor of one needs no permission for the directory, and paths the kernel checks before it asks us.
-    pub(super) fn search<T>(&self, mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    pub(super) fn search<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        self.permitted(Mode::XUSR, action)
+    }
+
+    /// Opens the directory to list it: by its link, for `.` would need permission to search it. Its mode may have changed since the application opened it.
+    pub(super) fn open_listing(&self) -> rustix::io::Result<OwnedFd> {
+        self.permitted(Mode::RUSR, |fd| descriptor::reopen(fd, OFlags::RDONLY | OFlags::DIRECTORY))
+    }
+
+    /// Calls `action` with the directory's descriptor; where its mode denies it to us, with the permission `grant` for a moment.
+    fn permitted<T>(&self, grant: Mode, mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
         match action(self.fd()) {
             Err(Errno::ACCESS) => {
                 let _change = self.inode.change();
-                descriptor::with_permission(self.fd(), Mode::XUSR, || action(self.fd()))
+                descriptor::with_permission(self.fd(), grant, || action(self.fd()))
             }
             other => other,
         }
