@@ -30,8 +30,9 @@ pub fn write_durably(dir: BorrowedFd<'_>, name: &CStr, bytes: &[u8]) -> Result<(
 /// # Errors
 /// As fsync(2).
 pub fn sync_directory(dir: BorrowedFd<'_>) -> Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    rustix::fs::fsync(super::descriptor::reopen(dir, flags)?)
+    // One may make entries in a directory that one may not list.
+    let open = || super::descriptor::reopen(dir, OFlags::RDONLY | OFlags::DIRECTORY);
+    rustix::fs::fsync(super::descriptor::with_permission(dir, Mode::RUSR, open)?)
 }
 
 fn write_new(dir: BorrowedFd<'_>, name: &CStr, bytes: &[u8]) -> Result<()> {
