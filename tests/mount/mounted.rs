@@ -115,11 +115,6 @@ impl<'v> Mounted<'v> {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Who mounted it, and so may enter it.
-    pub(crate) fn who(&self) -> Who {
-        self.who
-    }
-
     /// Runs `work` as the one who mounted it: only they may enter a FUSE mount, not even root.
     pub(crate) fn enter<T: Send>(&self, work: impl FnOnce(&Path) -> T + Send) -> T {
         self.who.run(|| work(self.vault.point()))
