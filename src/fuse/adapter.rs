@@ -191,7 +191,7 @@ impl Filesystem for Adapter {
 
     fn write(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         _: FileHandle,
         offset: u64,
@@ -202,7 +202,7 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let written = self.call("write", ino, |view, node| {
-            view.write(node, offset, data, privileges(flags))?;
+            view.write(node, offset, data, privileges(flags, caller(request)))?;
             u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
         });
         reply::written(reply, written);
@@ -331,7 +331,7 @@ impl Filesystem for Adapter {
 
     fn fallocate(&self, request: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
         let done = self.call("fallocate", ino, |view, node| {
-            view.fallocate(node, allocation(mode)?, offset, length, privileges_of(request))
+            view.fallocate(node, allocation(mode)?, offset, length, privileges_of(caller(request)))
         });
         reply::empty(reply, done);
     }
@@ -357,7 +357,14 @@ impl Filesystem for Adapter {
             if !flags.is_empty() {
                 return Err(rustix::io::Errno::INVAL.into());
             }
-            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY), privileges_of(request))?;
+            let copied = view.copy_file_range(
+                from,
+                from_offset,
+                node(to),
+                to_offset,
+                len.min(MAX_COPY),
+                privileges_of(caller(request)),
+            )?;
             u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
         });
         reply::written(reply, copied);

@@ -134,17 +134,21 @@ pub(super) fn changes(
 }
 
 /// What a write does to set-user-id and set-group-id.
-pub(super) fn privileges(flags: WriteFlags) -> Privileges {
+pub(super) fn privileges(flags: WriteFlags, caller: Caller) -> Privileges {
     if flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
-        Privileges::Kill
+        Privileges::Kill(caller)
     } else {
         Privileges::Keep
     }
 }
 
 /// What a change of contents other than a write, of which the kernel says nothing, does to set-user-id and set-group-id: root's leaves them.
-pub(super) fn privileges_of(request: &Request) -> Privileges {
-    if request.uid() == 0 { Privileges::Keep } else { Privileges::Kill }
+pub(super) fn privileges_of(caller: Caller) -> Privileges {
+    if caller.uid == 0 {
+        Privileges::Keep
+    } else {
+        Privileges::Kill(caller)
+    }
 }
 
 /// How to rename; EINVAL for what contradicts itself or only makes sense in a union of filesystems.
@@ -317,10 +321,11 @@ mod tests {
 
     #[test]
     fn write_flags() {
-        assert_eq!(privileges(WriteFlags::FUSE_WRITE_CACHE), Privileges::Keep);
+        let caller = Caller { uid: 1, gid: 2 };
+        assert_eq!(privileges(WriteFlags::FUSE_WRITE_CACHE, caller), Privileges::Keep);
         assert_eq!(
-            privileges(WriteFlags::FUSE_WRITE_CACHE | WriteFlags::FUSE_WRITE_KILL_SUIDGID),
-            Privileges::Kill
+            privileges(WriteFlags::FUSE_WRITE_CACHE | WriteFlags::FUSE_WRITE_KILL_SUIDGID, caller),
+            Privileges::Kill(caller)
         );
     }
 }

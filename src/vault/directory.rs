@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::name::{CipherName, DIRID_FILE, DIRID_LEN, DirId, NameCipher};
 use crate::sys::{descriptor, temporary};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,8 @@ const NAME_FILE_PREFIX: &[u8] = b"plainview.name.";
 
 /// The id of the directory `dir`: what its `plainview.dirid` says, else what follows from its parent and name.
 pub(super) fn id(cipher: &NameCipher, parent: DirId, name: &CipherName, dir: BorrowedFd<'_>) -> Result<DirId> {
-    match temporary::read_small(dir, DIRID_FILE, DIRID_LEN) {
+    // Without permission to search a directory one may still list it, for which its id is needed.
+    match descriptor::with_permission(dir, Mode::XUSR, || temporary::read_small(dir, DIRID_FILE, DIRID_LEN)) {
         Ok(bytes) => cipher.open_dirid(&bytes).map_err(|_| {
             log::error!(
                 "{}/{}: does not decode",
@@ -27,15 +28,31 @@ pub(super) fn id(cipher: &NameCipher, parent: DirId, name: &CipherName, dir: Bor
     }
 }
 
-/// Makes `plainview.dirid` in the directory `dir`, durably, if it is not there.
+/// Makes `plainview.dirid` in the directory `dir`, durably, if it is not there. The directory's times stay: a rename does not change them.
 pub(super) fn pin(cipher: &NameCipher, id: DirId, dir: BorrowedFd<'_>) -> Result<()> {
     let bytes = cipher.seal_dirid(id);
     let pinned = descriptor::with_permission(dir, Mode::RWXU, || match temporary::read_small(dir, DIRID_FILE, DIRID_LEN) {
         Ok(there) if there == bytes => Ok(()),
-        Ok(_) | Err(Errno::NOENT) => temporary::write_durably(dir, DIRID_FILE, &bytes),
+        Ok(_) | Err(Errno::NOENT) => {
+            let before = rustix::fs::fstat(dir)?;
+            temporary::write_durably(dir, DIRID_FILE, &bytes)?;
+            descriptor::set_times(dir, &times(&before))
+        }
         Err(error) => Err(error),
     });
     Ok(pinned?)
+}
+
+/// The times of access and modification.
+fn times(stat: &Stat) -> Timestamps {
+    let time = |tv_sec, nanos: u64| Timespec {
+        tv_sec,
+        tv_nsec: i64::try_from(nanos).unwrap_or(0),
+    };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
 }
 
 /// Removes our own files from a directory that holds no entries. Returns whether there were any.

@@ -92,7 +92,7 @@ impl View {
             let resized = self.resize(&inode, size);
             self.report(&inode, resized)?;
             if caller.uid != 0 {
-                self.with_handle(&inode, kill_privileges)?;
+                self.with_handle(&inode, |fd| kill_privileges(fd, caller))?;
             }
         }
         let stat = self.with_handle(&inode, |fd| {
@@ -128,14 +128,16 @@ impl View {
     }
 }
 
-/// Takes set-user-id away, and set-group-id where the group may execute (without that bit it means mandatory locking, and stays).
-pub(super) fn kill_privileges(fd: BorrowedFd<'_>) -> Result<()> {
-    let mode = rustix::fs::fstat(fd)?.st_mode;
+/// Takes set-user-id away, and set-group-id where the group may execute. Without that bit it means mandatory locking and stays, unless `caller` is not in the
+/// file's group; of the groups that a caller is in we know one.
+pub(super) fn kill_privileges(fd: BorrowedFd<'_>, caller: Caller) -> Result<()> {
+    let stat = rustix::fs::fstat(fd)?;
+    let mode = stat.st_mode;
     if mode & SETID == 0 {
         return Ok(());
     }
-    let group_runs = mode & 0o010 != 0;
-    let kept = if group_runs { mode & !SETID } else { mode & !0o4000 };
+    let group_goes = mode & 0o010 != 0 || stat.st_gid != caller.gid;
+    let kept = if group_goes { mode & !SETID } else { mode & !0o4000 };
     if kept != mode {
         descriptor::chmod(fd, Mode::from_raw_mode(kept & 0o7777))?;
     }

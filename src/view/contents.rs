@@ -6,7 +6,8 @@ use super::inode::Inode;
 use super::{Allocate, NodeId, Privileges, View};
 use crate::error::{Error, Result};
 use crate::folder::{Contents, Durability, SeekTo};
-use rustix::fs::{FileType, Mode, OFlags};
+use crate::sys::descriptor;
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl View {
     /// What the operating system says.
     pub fn fsyncdir(&self, node: NodeId, what: Durability) -> Result<()> {
         let dir = self.directory(node)?;
-        let readable = rustix::fs::openat(dir.fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let readable = descriptor::reopen(dir.fd(), OFlags::RDONLY | OFlags::DIRECTORY);
         let synced = match (readable, what) {
             (Ok(fd), Durability::Data) => rustix::fs::fdatasync(fd),
             (Ok(fd), Durability::All) => rustix::fs::fsync(fd),
@@ -155,7 +156,7 @@ impl Privileges {
     fn apply(self, fd: BorrowedFd<'_>) -> Result<()> {
         match self {
             Self::Keep => Ok(()),
-            Self::Kill => kill_privileges(fd),
+            Self::Kill(caller) => kill_privileges(fd, caller),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! New entries: files, directories, symlinks, nodes, and further links.
 
-use super::inode::{Identity, Place};
+use super::inode::{Identity, Inode, Place};
 use super::resolve::EntryAt;
 use super::{Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
 impl View {
     /// Makes a regular file; it stays open, since what is made is mostly written next.
@@ -79,19 +80,7 @@ impl View {
         let inode = self.inode(node)?;
         let at = self.new_entry(parent, name)?;
         let _change = inode.change();
-        let Place::At { parent: from, name: known } = inode.place() else {
-            return Err(Errno::NOENT.into());
-        };
-        let from = self.directory_of(&from)?;
-        self.make(&at, || {
-            Ok(rustix::fs::linkat(
-                from.fd(),
-                known.entry(),
-                at.fd(),
-                at.name.entry(),
-                AtFlags::empty(),
-            )?)
-        })?;
+        self.make(&at, || self.link_inode(&inode, &at))?;
         let stat = at.stat()?;
         if Identity::of(&stat) != inode.identity {
             // Somebody else put another file under the known name.
@@ -100,6 +89,21 @@ impl View {
             return Err(Error::Stale);
         }
         self.found(&at.parent, &at.name, &stat)
+    }
+
+    fn link_inode(&self, inode: &Arc<Inode>, to: &EntryAt<'_>) -> Result<()> {
+        match inode.place() {
+            Place::At { parent, name } => {
+                let dir = self.directory_of(&parent)?;
+                let link = |from: BorrowedFd<'_>| rustix::fs::linkat(from, name.entry(), to.fd(), to.name.entry(), AtFlags::empty());
+                Ok(dir.search(link)?)
+            }
+            // The entry that we knew was removed, but it may have others, which the kernel knows: then its descriptor leads to it.
+            Place::Gone | Place::Root => self.with_handle(inode, |fd| {
+                let link = descriptor::link(fd);
+                Ok(rustix::fs::linkat(CWD, link, to.fd(), to.name.entry(), AtFlags::SYMLINK_FOLLOW)?)
+            }),
+        }
     }
 
     fn new_entry(&self, parent: NodeId, name: &[u8]) -> Result<EntryAt<'_>> {

@@ -5,9 +5,10 @@ use super::{DirEntry, Fill, NodeId, View};
 use crate::error::{Error, Result};
 use crate::folder::Folder;
 use crate::name::{CipherName, PlainName};
+use crate::sys::descriptor;
 use lru::LruCache;
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FileType, OFlags};
 use rustix::io::Errno;
 use std::num::NonZeroUsize;
 
@@ -46,7 +47,8 @@ impl Streams {
         {
             return Ok(stream);
         }
-        let fd = rustix::fs::openat(dir.fd(), c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        // By its link: `.` would need permission to search the directory, which who lists it need not have.
+        let fd = descriptor::reopen(dir.fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
         let mut stream = Dir::new(fd)?;
         if offset != 0 {
             stream.seek(i64::try_from(offset).map_err(|_| Errno::INVAL)?)?;
@@ -157,7 +159,8 @@ impl View {
         name: &CipherName,
         fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill,
     ) -> Result<Fill> {
-        let found = rustix::fs::statat(dir.fd(), name.entry(), AtFlags::SYMLINK_NOFOLLOW)
+        let found = dir
+            .search(|fd| rustix::fs::statat(fd, name.entry(), AtFlags::SYMLINK_NOFOLLOW))
             .map_err(Error::from)
             .and_then(|stat| self.found(&dir.inode, name, &stat));
         let entry = match found {

@@ -37,7 +37,9 @@ impl View {
         }
         let stored = match inode.place() {
             Place::At { parent, name } => {
-                rustix::fs::readlinkat(self.directory_of(&parent)?.fd(), name.entry(), Vec::new()).map_err(Error::from)
+                let dir = self.directory_of(&parent)?;
+                dir.search(|fd| rustix::fs::readlinkat(fd, name.entry(), Vec::new()))
+                    .map_err(Error::from)
             }
             Place::Root | Place::Gone => self.with_handle(&inode, |fd| Ok(rustix::fs::readlinkat(fd, c"", Vec::new())?)),
         };

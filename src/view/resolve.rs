@@ -32,6 +32,19 @@ impl Directory<'_> {
             Some(Open::File(_)) | None => self.view.root.as_fd(),
         }
     }
+
+    /// Calls `action` with the directory's descriptor, to get at one of its entries; where its mode does not let us search it, with that permission for a moment.
+    ///
+    /// For entries that are known: who holds a descriptor of one needs no permission for the directory, and paths the kernel checks before it asks us.
+    pub(super) fn search<T>(&self, mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        match action(self.fd()) {
+            Err(Errno::ACCESS) => {
+                let _change = self.inode.change();
+                descriptor::with_permission(self.fd(), Mode::XUSR, || action(self.fd()))
+            }
+            other => other,
+        }
+    }
 }
 
 /// An entry of a directory, which need not exist.
@@ -64,7 +77,7 @@ impl EntryAt<'_> {
 /// What is at the entry `name` of `parent` now.
 pub(super) fn stat_at(view: &View, parent: &Arc<Inode>, name: &CipherName) -> Result<Stat> {
     let dir = view.directory_of(parent)?;
-    Ok(rustix::fs::statat(dir.fd(), name.entry(), AtFlags::SYMLINK_NOFOLLOW)?)
+    Ok(dir.search(|fd| rustix::fs::statat(fd, name.entry(), AtFlags::SYMLINK_NOFOLLOW))?)
 }
 
 impl View {
@@ -103,6 +116,8 @@ impl View {
 
     /// Finds out the id of a directory, and remembers it.
     pub(super) fn read_directory_id(&self, dir: &Directory<'_>) -> Result<DirId> {
+        // Its mode may have to be changed for a moment.
+        let _change = dir.inode.change();
         let id = match dir.inode.place() {
             Place::Root => self.folder.root(),
             Place::At { parent, name } => {
@@ -221,10 +236,12 @@ impl View {
         for _ in 0..TRIES {
             let Place::At { parent, name } = inode.place() else { break };
             let dir = self.directory_of(&parent)?;
-            let result = rustix::fs::openat(dir.fd(), name.entry(), flags, Mode::empty()).and_then(|fd| {
-                let stat = rustix::fs::fstat(&fd)?;
-                Ok((fd, stat))
-            });
+            let result = dir
+                .search(|parent| rustix::fs::openat(parent, name.entry(), flags, Mode::empty()))
+                .and_then(|fd| {
+                    let stat = rustix::fs::fstat(&fd)?;
+                    Ok((fd, stat))
+                });
             match result {
                 Ok((fd, stat)) if Identity::of(&stat) == inode.identity => return Ok((fd, stat)),
                 // Another file, or none: either it was renamed while we went there, or somebody else did it.

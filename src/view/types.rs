@@ -126,8 +126,8 @@ pub enum Allocate {
 pub enum Privileges {
     /// They stay: a privileged writer, or there are none.
     Keep,
-    /// They go.
-    Kill,
+    /// They go, as an ordinary user's change of the file asks.
+    Kill(Caller),
 }
 
 /// How an attribute is to be set.

@@ -97,14 +97,16 @@ impl View {
     }
 
     /// Calls `action` with a path to the inode.
-    fn with_path<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(&Path) -> rustix::io::Result<T>) -> Result<T> {
+    fn with_path<T>(&self, inode: &Arc<Inode>, mut action: impl FnMut(&Path) -> rustix::io::Result<T>) -> Result<T> {
         match inode.place() {
             // Nothing needs to be opened for this, and the kernel asks for attributes often.
             Place::At { parent, name } => {
                 let dir = self.directory_of(&parent)?;
-                let mut path = format!("/proc/self/fd/{}/", dir.fd().as_raw_fd()).into_bytes();
-                path.extend_from_slice(name.entry().to_bytes());
-                Ok(action(&Path::Entry(CString::new(path).map_err(|_| Errno::INVAL)?))?)
+                Ok(dir.search(|fd| {
+                    let mut path = format!("/proc/self/fd/{}/", fd.as_raw_fd()).into_bytes();
+                    path.extend_from_slice(name.entry().to_bytes());
+                    action(&Path::Entry(CString::new(path).map_err(|_| Errno::INVAL)?))
+                })?)
             }
             Place::Root | Place::Gone => self.with_handle(inode, |fd| Ok(action(&Path::Link(descriptor::link(fd)))?)),
         }
