@@ -1,5 +1,6 @@
 //! What can be done to an open descriptor whatever it was opened for: also one opened with O_PATH, which most calls refuse.
 
+use parking_lot::ReentrantMutex;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
 use rustix::io::Result;
 use std::ffi::{CString, OsString};
@@ -25,11 +26,15 @@ pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(link(fd), flags | OFlags::CLOEXEC, Mode::empty())
 }
 
+/// Held while a mode is changed, so that [`with_permission`] never puts back a mode that was set meanwhile.
+static MODES: ReentrantMutex<()> = ReentrantMutex::new(());
+
 /// chmod(2) of the open file.
 ///
 /// # Errors
 /// As chmod(2).
 pub fn chmod(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
+    let _modes = MODES.lock();
     rustix::fs::chmod(link(fd), mode)
 }
 
@@ -62,13 +67,20 @@ pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMu
         Err(error @ rustix::io::Errno::ACCESS) => error,
         other => return other,
     };
+    let _modes = MODES.lock();
     let stat = rustix::fs::fstat(fd)?;
     let mode = Mode::from_raw_mode(stat.st_mode);
-    if mode.contains(grant) || stat.st_uid != rustix::process::geteuid().as_raw() {
+    if mode.contains(grant) {
+        // Perhaps it was not a moment ago.
+        return action();
+    }
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(denied);
     }
     chmod(fd, mode | grant)?;
     let result = action();
-    chmod(fd, mode)?;
+    if let Err(error) = chmod(fd, mode) {
+        log::error!("cannot restore the mode of {} to {:o}: {error}", path(fd).display(), mode.bits());
+    }
     result
 }

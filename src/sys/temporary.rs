@@ -9,18 +9,29 @@ use std::os::fd::BorrowedFd;
 /// What the names of half-made files begin with.
 pub const PREFIX: &str = "plainview.tmp.";
 
-/// Makes the file `name` with these `bytes` in the directory `dir`: temporary file, fdatasync, rename. Replaces a file of that name. Readable by all, since it is ciphertext or public.
+/// Makes the file `name` with these `bytes` in the directory `dir`: temporary file, fdatasync, rename, fsync of the directory. Replaces a file of that name. Readable by all, since it is ciphertext or public.
 ///
 /// # Errors
 /// What the operating system says; nothing is left behind then.
 pub fn write_durably(dir: BorrowedFd<'_>, name: &CStr, bytes: &[u8]) -> Result<()> {
     let temporary = CString::new(format!("{PREFIX}{:016x}", rand::rng().next_u64())).expect("hex digits hold no NUL");
     let result = write_new(dir, &temporary, bytes).and_then(|()| rustix::fs::renameat(dir, &temporary, dir, name));
+    // Not every filesystem keeps the order of this rename and of what comes after it.
+    let result = result.and_then(|()| sync_directory(dir));
     if result.is_err() {
         // Best effort: a left-over temporary file is ignored by every reader.
         let _ = rustix::fs::unlinkat(dir, &temporary, AtFlags::empty());
     }
     result
+}
+
+/// Makes a directory's entries durable.
+///
+/// # Errors
+/// As fsync(2).
+pub fn sync_directory(dir: BorrowedFd<'_>) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    rustix::fs::fsync(super::descriptor::reopen(dir, flags)?)
 }
 
 fn write_new(dir: BorrowedFd<'_>, name: &CStr, bytes: &[u8]) -> Result<()> {

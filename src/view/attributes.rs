@@ -1,9 +1,9 @@
 //! Attributes: reading, changing, and what POSIX takes away when it does.
 
 use super::descriptors::Open;
-use super::inode::{Inode, Seen};
+use super::inode::{Identity, Inode, Verdict};
 use super::{Attr, Caller, NodeId, SetAttr, SetTime, Time, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -19,33 +19,23 @@ impl View {
     /// ESTALE when it is gone without us.
     pub fn getattr(&self, node: NodeId) -> Result<Attr> {
         let inode = self.inode(node)?;
-        let stat = self.stat(&inode)?;
-        let (stat, seen) = self.look_closely(&inode, &stat, || self.stat(&inode))?;
-        if seen == Seen::ChangedByOthers {
-            self.changed_by_others(&inode, &stat);
+        let (stat, verdict) = inode.judge(&self.stat(&inode)?, || self.stat(&inode))?;
+        match verdict {
+            Verdict::AsKnown => {}
+            // The next lookup tells the kernel, by the generation.
+            Verdict::ChangedByOthers => self.reload(&inode)?,
+            Verdict::Another => return Err(Error::Stale),
         }
         Ok(self.attr(&inode, &stat))
-    }
-
-    /// Somebody else changed an inode, or what is in a directory (and so did we, perhaps): what we have of it is old. The next lookup tells the kernel so.
-    pub(super) fn changed_by_others(&self, inode: &Arc<Inode>, stat: &Stat) {
-        if inode.kind == FileType::RegularFile {
-            inode.mark_stale();
-        } else {
-            inode.look_anew(stat);
-        }
-        if !inode.is_gone() {
-            self.descriptors.remove(inode.node);
-        }
     }
 
     /// What the operating system says of an inode.
     pub(super) fn stat(&self, inode: &Arc<Inode>) -> Result<Stat> {
         if inode.kind != FileType::Directory
-            && self.descriptors.get(inode.node).is_none()
-            && let super::inode::Place::At { parent, name } = inode.place()
-            && let Ok(stat) = super::resolve::stat_at(self, &parent, &name)
-            && super::inode::Identity::of(&stat) == inode.identity
+            && self.descriptors.get(inode).is_none()
+            && let Some(place) = inode.place()
+            && let Ok(stat) = self.directory_of(&place.parent).and_then(|dir| dir.stat(&place.name))
+            && Identity::of(&stat) == inode.identity
         {
             return Ok(stat);
         }
@@ -54,8 +44,8 @@ impl View {
 
     /// The attributes to show for an inode, from what the operating system says of it and what is not on disk yet.
     pub(super) fn attr(&self, inode: &Inode, stat: &Stat) -> Attr {
-        let size = match self.descriptors.get(inode.node).as_deref() {
-            Some(Open::File(file)) => file.body.read().contents.len(),
+        let size = match self.descriptors.get(inode).as_deref() {
+            Some(Open::File(file)) => file.len(),
             Some(Open::Path(_)) | None => self.folder.plain_size(inode.kind, stat),
         };
         let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -103,7 +93,7 @@ impl View {
             change_times(fd, changes)?;
             Ok(rustix::fs::fstat(fd)?)
         })?;
-        drop(change);
+        change.settle(&stat);
         Ok(self.attr(&inode, &stat))
     }
 
@@ -117,14 +107,15 @@ impl View {
         inode: &Arc<Inode>,
         action: impl FnOnce(BorrowedFd<'_>, &mut dyn crate::folder::Contents) -> Result<T>,
     ) -> Result<T> {
-        let _change = inode.change();
-        let open = self.file(inode)?;
-        let Open::File(file) = &*open else {
-            return Err(crate::error::Error::Stale);
-        };
-        let body = &mut *file.body.write();
-        self.make_writable(inode, body)?;
-        action(body.fd.as_fd(), &mut *body.contents)
+        let change = inode.change();
+        self.with_file(inode, |file| {
+            file.write(|body| {
+                self.make_writable(inode, body)?;
+                let result = action(body.fd.as_fd(), &mut *body.contents)?;
+                change.settle(&rustix::fs::fstat(&body.fd)?);
+                Ok(result)
+            })
+        })
     }
 }
 

@@ -1,10 +1,9 @@
 //! The contents of regular files: reading, writing, space, durability.
 
 use super::attributes::kill_privileges;
-use super::descriptors::Open;
 use super::inode::Inode;
 use super::{Allocate, NodeId, Privileges, View};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::folder::{Contents, Durability, SeekTo};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, OFlags};
@@ -48,10 +47,14 @@ impl View {
         if inode.kind != FileType::RegularFile {
             return Ok(());
         }
-        let open = self.file(&inode)?;
-        let Open::File(file) = &*open else { return Err(Error::Stale) };
-        let body = &mut *file.body.write();
-        let synced = body.contents.sync(body.fd.as_fd(), what);
+        let change = inode.change();
+        let synced = self.with_file(&inode, |file| {
+            file.write(|body| {
+                body.contents.sync(body.fd.as_fd(), what)?;
+                change.settle(&rustix::fs::fstat(&body.fd)?);
+                Ok(())
+            })
+        });
         self.report(&inode, synced)
     }
 
@@ -144,10 +147,7 @@ impl View {
     }
 
     fn read_contents<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(BorrowedFd<'_>, &dyn Contents) -> Result<T>) -> Result<T> {
-        let open = self.file(inode)?;
-        let Open::File(file) = &*open else { return Err(Error::Stale) };
-        let body = &*file.body.read();
-        action(body.fd.as_fd(), &*body.contents)
+        self.with_file(inode, |file| file.read(|body| action(body.fd.as_fd(), &*body.contents)))
     }
 }
 

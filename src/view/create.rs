@@ -1,14 +1,11 @@
 //! New entries: files, directories, symlinks, nodes, and further links.
 
-use super::inode::{Identity, Inode, Place};
 use super::resolve::EntryAt;
 use super::{Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
-use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 
 impl View {
     /// Makes a regular file; it stays open, since what is made is mostly written next.
@@ -17,19 +14,15 @@ impl View {
     /// EEXIST when the name is taken.
     pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
         let at = self.new_entry(parent, name)?;
+        let _change = at.parent().change();
         let made = || {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             Ok(rustix::fs::openat(at.fd(), at.name.entry(), flags, permissions(mode))?)
         };
         let fd = self.make(&at, made)?;
-        self.give_to(caller, &at, fd.as_fd(), mode)?;
+        self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
         let stat = rustix::fs::fstat(&fd)?;
-        let inode = self
-            .table
-            .write()
-            .intern(&stat, FileType::RegularFile, at.place(), super::inode::Seen::ChangedByOthers);
-        // A number that is used again right after its file was removed: nothing of the old one may be left.
-        self.descriptors.remove(inode.node);
+        let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         self.keep_file(&inode, fd, &stat, true)?;
         Ok(inode.entry(self.attr(&inode, &stat)))
     }
@@ -45,6 +38,7 @@ impl View {
         }
         let at = self.new_entry(parent, name)?;
         let device = u64::from(rdev);
+        let _change = at.parent().change();
         self.make(&at, || {
             Ok(rustix::fs::mknodat(at.fd(), at.name.entry(), kind, permissions(mode), device)?)
         })?;
@@ -57,6 +51,7 @@ impl View {
     /// EEXIST when the name is taken.
     pub fn mkdir(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
         let at = self.new_entry(parent, name)?;
+        let _change = at.parent().change();
         self.make(&at, || Ok(rustix::fs::mkdirat(at.fd(), at.name.entry(), permissions(mode))?))?;
         self.made(caller, &at, mode)
     }
@@ -68,6 +63,7 @@ impl View {
     pub fn symlink(&self, caller: Caller, parent: NodeId, name: &[u8], target: &[u8]) -> Result<Entry> {
         let at = self.new_entry(parent, name)?;
         let stored = self.folder.seal_target(target)?;
+        let _change = at.parent().change();
         self.make(&at, || Ok(rustix::fs::symlinkat(&*stored, at.fd(), at.name.entry())?))?;
         self.made(caller, &at, 0)
     }
@@ -79,31 +75,15 @@ impl View {
     pub fn link(&self, node: NodeId, parent: NodeId, name: &[u8]) -> Result<Entry> {
         let inode = self.inode(node)?;
         let at = self.new_entry(parent, name)?;
-        let _change = inode.change();
-        self.make(&at, || self.link_inode(&inode, &at))?;
-        let stat = at.stat()?;
-        if Identity::of(&stat) != inode.identity {
-            // Somebody else put another file under the known name.
-            rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::empty())?;
-            self.folder.after_entry(&at.name, at.fd());
-            return Err(Error::Stale);
-        }
-        self.found(&at.parent, &at.name, &stat)
-    }
-
-    fn link_inode(&self, inode: &Arc<Inode>, to: &EntryAt<'_>) -> Result<()> {
-        match inode.place() {
-            Place::At { parent, name } => {
-                let dir = self.directory_of(&parent)?;
-                let link = |from: BorrowedFd<'_>| rustix::fs::linkat(from, name.entry(), to.fd(), to.name.entry(), AtFlags::empty());
-                Ok(dir.search(link)?)
-            }
-            // The entry that we knew was removed, but it may have others, which the kernel knows: then its descriptor leads to it.
-            Place::Gone | Place::Root => self.with_handle(inode, |fd| {
+        let _changes = (inode.change(), at.parent().change());
+        self.make(&at, || {
+            self.with_handle(&inode, |fd| {
+                // The link of a descriptor leads to the inode itself, whatever it is called now.
                 let link = descriptor::link(fd);
-                Ok(rustix::fs::linkat(CWD, link, to.fd(), to.name.entry(), AtFlags::SYMLINK_FOLLOW)?)
-            }),
-        }
+                Ok(rustix::fs::linkat(CWD, link, at.fd(), at.name.entry(), AtFlags::SYMLINK_FOLLOW)?)
+            })
+        })?;
+        self.found(&at.dir, &at.name)
     }
 
     fn new_entry(&self, parent: NodeId, name: &[u8]) -> Result<EntryAt<'_>> {
@@ -124,18 +104,34 @@ impl View {
     /// The reply for an entry that was made without being opened.
     fn made(&self, caller: Caller, at: &EntryAt<'_>, mode: u32) -> Result<Entry> {
         if self.gives_away(caller) {
-            let path = rustix::fs::openat(
-                at.fd(),
-                at.name.entry(),
-                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?;
-            self.give_to(caller, at, path.as_fd(), mode)?;
+            self.keep(at, self.give_entry_to(caller, at, mode))?;
         }
         let stat = at.stat()?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let inode = self.table.write().intern(&stat, kind, at.place(), super::inode::Seen::AsKnown);
+        let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         Ok(inode.entry(self.attr(&inode, &stat)))
+    }
+
+    /// Gives the entry that was just made away: only if it still is that one, since who may write to the vault could have put another there.
+    fn give_entry_to(&self, caller: Caller, at: &EntryAt<'_>, mode: u32) -> Result<()> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let path = rustix::fs::openat(at.fd(), at.name.entry(), flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&path)?;
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        if stat.st_uid != self.daemon.uid || (stat.st_nlink != 1 && !is_directory) {
+            return Err(Error::Stale);
+        }
+        self.give_to(caller, at, path.as_fd(), mode)
+    }
+
+    /// Takes back an entry that was made but could not be given to whom it belongs.
+    fn keep(&self, at: &EntryAt<'_>, given: Result<()>) -> Result<()> {
+        if given.is_err() {
+            // If it cannot be taken back either, the first error is the one to tell.
+            let _ = rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::empty())
+                .or_else(|_| rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::REMOVEDIR));
+            self.folder.after_entry(&at.name, at.fd());
+        }
+        given
     }
 
     fn gives_away(&self, caller: Caller) -> bool {

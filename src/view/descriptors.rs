@@ -1,6 +1,7 @@
 //! The open descriptors: a bounded number, the least recently used closed first.
 
 use super::NodeId;
+use super::inode::Inode;
 use crate::folder::Contents;
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
@@ -8,19 +9,22 @@ use rustix::io::Errno;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is open of an inode.
 pub(super) enum Open {
     /// A regular file, and the state of its contents.
     File(OpenFile),
-    /// Anything else, opened with O_PATH.
+    /// Opened with O_PATH: no regular file, or one that was removed before anybody opened it through us.
     Path(OwnedFd),
 }
 
 /// An open regular file.
 pub(super) struct OpenFile {
     /// Held for reading by those who read the contents, for writing by who changes them. Taken after `Inode::opening`.
-    pub(super) body: RwLock<Body>,
+    body: RwLock<Body>,
+    /// The length as the last change left it, for those who must not wait for the next one.
+    len: AtomicU64,
 }
 
 /// The descriptor of a regular file and the state of its contents.
@@ -33,28 +37,65 @@ pub(super) struct Body {
     pub(super) contents: Box<dyn Contents>,
 }
 
+impl OpenFile {
+    /// A file that was just opened.
+    pub(super) fn new(body: Body) -> Self {
+        let len = AtomicU64::new(body.contents.len());
+        Self {
+            body: RwLock::new(body),
+            len,
+        }
+    }
+
+    /// Calls `action` with the contents, side by side with others that read.
+    pub(super) fn read<T>(&self, action: impl FnOnce(&Body) -> T) -> T {
+        action(&self.body.read())
+    }
+
+    /// Calls `action` with the contents, alone.
+    pub(super) fn write<T>(&self, action: impl FnOnce(&mut Body) -> T) -> T {
+        let mut body = self.body.write();
+        let result = action(&mut body);
+        self.len.store(body.contents.len(), Ordering::SeqCst);
+        result
+    }
+
+    /// The length in plaintext bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len.load(Ordering::SeqCst)
+    }
+
+    /// Whether there is something that only this state knows.
+    fn has_pending(&self) -> bool {
+        self.body.try_read().is_none_or(|body| body.contents.has_pending())
+    }
+}
+
 impl Open {
     /// Calls `action` with the descriptor.
     pub(super) fn with_fd<T>(&self, action: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
         match self {
-            Self::File(file) => action(file.body.read().fd.as_fd()),
+            Self::File(file) => file.read(|body| action(body.fd.as_fd())),
             Self::Path(fd) => action(fd.as_fd()),
+        }
+    }
+
+    fn has_pending(&self) -> bool {
+        match self {
+            Self::File(file) => file.has_pending(),
+            Self::Path(_) => false,
         }
     }
 
     /// Whether nothing is lost when it is closed.
     fn is_idle(self: &Arc<Self>) -> bool {
-        Arc::strong_count(self) == 1
-            && match &**self {
-                Self::File(file) => file.body.try_read().is_some_and(|body| !body.contents.has_pending()),
-                Self::Path(_) => true,
-            }
+        Arc::strong_count(self) == 1 && !self.has_pending()
     }
 }
 
-/// The cache of descriptors.
+/// The cache of descriptors. It may let go of any at any time: what is in use stays reachable through its inode.
 pub(super) struct Descriptors {
-    /// Leaf lock. An inode's descriptor is used only while an `Arc` of it is held, and closed only when nobody else holds one, so that a file has one state at a time.
+    /// Leaf lock, also below the table's.
     cache: Mutex<Cache>,
     limit: usize,
 }
@@ -69,39 +110,38 @@ struct Cache {
 impl Descriptors {
     /// A cache of at most `limit` descriptors (a few more while that many are in use at once).
     pub(super) fn new(limit: usize) -> Self {
+        let cache = Cache {
+            named: LruCache::unbounded(),
+            pinned: HashMap::new(),
+        };
         Self {
-            cache: Mutex::new(Cache {
-                named: LruCache::unbounded(),
-                pinned: HashMap::new(),
-            }),
+            cache: Mutex::new(cache),
             limit,
         }
     }
 
     /// What is open of an inode.
-    pub(super) fn get(&self, node: NodeId) -> Option<Arc<Open>> {
+    pub(super) fn get(&self, inode: &Inode) -> Option<Arc<Open>> {
         let mut cache = self.cache.lock();
-        if let Some(open) = cache.named.get(&node) {
+        if let Some(open) = cache.named.get(&inode.node) {
             return Some(Arc::clone(open));
         }
-        cache.pinned.get(&node).map(Arc::clone)
+        if let Some(open) = cache.pinned.get(&inode.node) {
+            return Some(Arc::clone(open));
+        }
+        inode.open.lock().upgrade()
     }
 
     /// Takes in a descriptor and closes others that have not been used for long.
-    pub(super) fn insert(&self, node: NodeId, open: Arc<Open>) {
+    pub(super) fn insert(&self, inode: &Inode, open: &Arc<Open>) {
         let mut closed = Vec::new();
         let mut cache = self.cache.lock();
-        cache.named.put(node, open);
+        *inode.open.lock() = Arc::downgrade(open);
+        closed.extend(cache.named.put(inode.node, Arc::clone(open)));
         let over = (cache.named.len() + cache.pinned.len()).saturating_sub(self.limit);
         if over > 0 {
-            let idle = cache
-                .named
-                .iter()
-                .rev()
-                .filter(|(_, open)| open.is_idle())
-                .map(|(node, _)| *node)
-                .take(over)
-                .collect::<Vec<_>>();
+            let oldest = cache.named.iter().rev().filter(|(_, open)| open.is_idle());
+            let idle = oldest.map(|(node, _)| *node).take(over).collect::<Vec<_>>();
             closed.extend(idle.iter().filter_map(|node| cache.named.pop(node)));
         }
         // close(2) may take its time: not with the lock held.
@@ -109,17 +149,18 @@ impl Descriptors {
         drop(closed);
     }
 
-    /// Keeps the descriptor of an inode whose last entry is about to go.
+    /// Keeps the descriptor of an inode whose last known entry is about to go, or has gone.
     ///
     /// # Errors
     /// ENFILE when so many unlinked files are in use that no descriptors would be left for others.
-    pub(super) fn pin(&self, node: NodeId, open: Arc<Open>) -> Result<(), Errno> {
+    pub(super) fn pin(&self, inode: &Inode, open: &Arc<Open>) -> Result<(), Errno> {
         let mut cache = self.cache.lock();
-        if cache.pinned.len() >= self.limit.saturating_sub(self.limit / 8) {
+        if cache.pinned.len() >= self.limit.saturating_sub(self.limit / 8) && !cache.pinned.contains_key(&inode.node) {
             return Err(Errno::NFILE);
         }
-        cache.named.pop(&node);
-        cache.pinned.insert(node, open);
+        *inode.open.lock() = Arc::downgrade(open);
+        cache.named.pop(&inode.node);
+        cache.pinned.insert(inode.node, Arc::clone(open));
         Ok(())
     }
 
@@ -131,23 +172,23 @@ impl Descriptors {
         }
     }
 
-    /// Closes what is open of an inode, as soon as nobody uses it.
-    pub(super) fn remove(&self, node: NodeId) {
+    /// Lets go of what is open of inodes that are not known any more. What only its state knows is kept until it can be written.
+    pub(super) fn forget(&self, nodes: &[NodeId]) -> Vec<Arc<Open>> {
         let mut cache = self.cache.lock();
-        let closed = (cache.named.pop(&node), cache.pinned.remove(&node));
-        drop(cache);
-        drop(closed);
+        let mut closed = Vec::new();
+        for node in nodes {
+            closed.extend(cache.pinned.remove(node));
+            if cache.named.peek(node).is_some_and(|open| !open.has_pending()) {
+                closed.extend(cache.named.pop(node));
+            }
+        }
+        closed
     }
 
     /// All open files.
     pub(super) fn all(&self) -> Vec<Arc<Open>> {
         let cache = self.cache.lock();
-        cache
-            .named
-            .iter()
-            .map(|(_, open)| open)
-            .chain(cache.pinned.values())
-            .map(Arc::clone)
-            .collect()
+        let named = cache.named.iter().map(|(_, open)| open);
+        named.chain(cache.pinned.values()).map(Arc::clone).collect()
     }
 }

@@ -1,18 +1,22 @@
-//! The inodes that the kernel knows, and where each can be found.
+//! One inode: what it is, where it can be found, and whether what is seen of it now is what we left.
 
-use super::{Entry, NodeId};
+use super::descriptors::Open;
+use super::{Attr, Entry, NodeId};
+use crate::error::Result;
 use crate::name::{CipherName, DirId};
 use parking_lot::{Mutex, RwLock};
 use rustix::fs::{FileType, Stat};
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+/// How many links of one file are remembered. When all of them are removed, its descriptor leads to it, whether there are more or not.
+const PLACES_MAX: usize = 64;
 
 /// What makes an inode the same one on disk: device and inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
-    dev: u64,
-    ino: u64,
+    pub(super) dev: u64,
+    pub(super) ino: u64,
 }
 
 impl Identity {
@@ -25,20 +29,42 @@ impl Identity {
     }
 }
 
-/// Where an inode can be found again.
+/// Where an inode can be found: an entry of a directory.
 #[derive(Clone)]
-pub(super) enum Place {
-    /// The root directory, whose descriptor is always open.
-    Root,
-    /// An entry of a directory. Any one of them, for a file with several links.
-    At {
-        /// The directory.
-        parent: Arc<Inode>,
-        /// The entry's name on disk.
-        name: CipherName,
-    },
-    /// Its last known entry was removed: only the descriptor that was taken before still leads to it.
-    Gone,
+pub(super) struct Place {
+    /// The directory.
+    pub(super) parent: Arc<Inode>,
+    /// The entry's name on disk.
+    pub(super) name: CipherName,
+}
+
+impl Place {
+    fn is(&self, parent: &Inode, name: &CipherName) -> bool {
+        self.parent.node == parent.node && self.name == *name
+    }
+}
+
+/// What of an inode tells whether somebody changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    changed: (i64, u64),
+    modified: (i64, u64),
+    size: i64,
+}
+
+impl Stamp {
+    fn of(stat: &Stat) -> Self {
+        Self {
+            changed: (stat.st_ctime, stat.st_ctime_nsec),
+            modified: (stat.st_mtime, stat.st_mtime_nsec),
+            size: stat.st_size,
+        }
+    }
+
+    /// Whether the contents may differ. A changed ctime alone comes from links, modes and attributes, which are read anew anyway.
+    fn other_contents(self, other: Self) -> bool {
+        self.changed != other.changed && (self.modified != other.modified || self.size != other.size)
+    }
 }
 
 /// One inode.
@@ -47,77 +73,121 @@ pub(super) struct Inode {
     pub(super) node: NodeId,
     /// Its identity on disk.
     pub(super) identity: Identity,
-    /// Distinguishes it from earlier inodes of this number.
-    pub(super) generation: u64,
     /// What it is.
     pub(super) kind: FileType,
+    /// Distinguishes it from earlier inodes of this number, and its contents from those before others changed them.
+    generation: AtomicU64,
     /// Held while a regular file is being opened, so that there is only one state of it. Taken before any other lock.
     pub(super) opening: Mutex<()>,
+    /// What is open of it, as long as anybody uses that: the one state of a file, also when the cache has let go of it. Leaf lock.
+    pub(super) open: Mutex<Weak<Open>>,
+    /// Held while one of its entries is being removed or moved, until that is booked: who finds nothing at a place waits for it before believing that. Taken
+    /// after `opening`, before the leaves.
+    pub(super) moving: Mutex<()>,
     /// The id of a directory, once it was needed. Leaf lock.
     pub(super) dir_id: RwLock<Option<DirId>>,
-    /// Where it is. Changed only with the table locked for writing. Leaf lock.
-    place: Mutex<Place>,
-    /// Its ctime when it was last seen, to notice changes that are not ours. Leaf lock.
-    seen: Mutex<(i64, i64)>,
+    /// Its known entries: none for the root, one for another directory. None also when the last known one was removed. Changed only with the table locked for
+    /// writing. Leaf lock.
+    places: Mutex<Vec<Place>>,
+    /// What was seen of it last. Held while it is looked at again, so that two do not draw two conclusions from one change. Taken before a directory's leaves.
+    seen: Mutex<Stamp>,
     /// How many of our own changes are under way.
     changing: AtomicU32,
     /// Whether we changed it since `seen`.
     changed: AtomicBool,
-    /// Whether somebody else changed it, and the kernel was not told yet.
-    stale: AtomicBool,
     /// Whether damage in it was logged.
     pub(super) damage_logged: AtomicBool,
 }
 
-/// What a fresh look at an inode says of it.
+/// What a look at an inode says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(super) enum Verdict {
     /// It is as it was, or as we made it.
     AsKnown,
-    /// We changed it since the last look: look once more before deciding, for this look may be older than our change.
-    LookAgain,
-    /// Somebody else changed it.
+    /// Somebody else changed it; the generation was raised.
     ChangedByOthers,
-}
-
-fn ctime(stat: &Stat) -> (i64, i64) {
-    (stat.st_ctime, i64::try_from(stat.st_ctime_nsec).unwrap_or(0))
+    /// It is another inode: the entry was changed since the first look.
+    Another,
 }
 
 impl Inode {
-    fn new(node: NodeId, generation: u64, kind: FileType, stat: &Stat, place: Place) -> Self {
+    pub(super) fn new(node: NodeId, generation: u64, kind: FileType, stat: &Stat) -> Self {
         Self {
             node,
             identity: Identity::of(stat),
-            generation,
             kind,
+            generation: AtomicU64::new(generation),
             opening: Mutex::new(()),
+            open: Mutex::new(Weak::new()),
+            moving: Mutex::new(()),
             dir_id: RwLock::new(None),
-            place: Mutex::new(place),
-            seen: Mutex::new(ctime(stat)),
+            places: Mutex::new(Vec::new()),
+            seen: Mutex::new(Stamp::of(stat)),
             changing: AtomicU32::new(0),
             changed: AtomicBool::new(false),
-            stale: AtomicBool::new(false),
             damage_logged: AtomicBool::new(false),
         }
     }
 
-    /// Where it is now.
-    pub(super) fn place(&self) -> Place {
-        self.place.lock().clone()
+    /// Its known places, the latest first.
+    pub(super) fn places(&self) -> Vec<Place> {
+        self.places.lock().iter().rev().cloned().collect()
     }
 
-    /// Whether its known place is the entry `name` of `parent`.
-    pub(super) fn is_at(&self, parent: &Inode, name: &CipherName) -> bool {
-        match &*self.place.lock() {
-            Place::At { parent: at, name: known } => at.node == parent.node && known == name,
-            Place::Root | Place::Gone => false,
-        }
+    /// The latest known place.
+    pub(super) fn place(&self) -> Option<Place> {
+        self.places.lock().last().cloned()
     }
 
-    /// Whether its last known entry was removed.
+    /// Whether no entry of it is known any more.
     pub(super) fn is_gone(&self) -> bool {
-        matches!(*self.place.lock(), Place::Gone)
+        self.node != NodeId::ROOT && self.places.lock().is_empty()
+    }
+
+    /// Whether the entry `name` of `parent` is one of its known places.
+    pub(super) fn is_at(&self, parent: &Inode, name: &CipherName) -> bool {
+        self.places.lock().iter().any(|place| place.is(parent, name))
+    }
+
+    /// Whether that is its only known place.
+    pub(super) fn is_only_at(&self, parent: &Inode, name: &CipherName) -> bool {
+        self.places.lock().iter().all(|place| place.is(parent, name))
+    }
+
+    /// Adds a place. Returns one that had to go for it: a directory has one place.
+    pub(super) fn add_place(&self, place: Place) -> Option<Place> {
+        let mut places = self.places.lock();
+        let limit = if self.kind == FileType::Directory { 1 } else { PLACES_MAX };
+        let gone = if places.len() >= limit { Some(places.remove(0)) } else { None };
+        // Most have one place for ever.
+        places.reserve_exact(1);
+        places.push(place);
+        gone
+    }
+
+    /// Takes a place away.
+    pub(super) fn remove_place(&self, parent: &Inode, name: &CipherName) -> Option<Place> {
+        let mut places = self.places.lock();
+        let index = places.iter().position(|place| place.is(parent, name))?;
+        Some(places.remove(index))
+    }
+
+    /// Takes all places away.
+    pub(super) fn take_places(&self) -> Vec<Place> {
+        std::mem::take(&mut *self.places.lock())
+    }
+
+    /// Its generation.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// The reply to a lookup of this inode.
+    pub(super) fn entry(&self, attr: Attr) -> Entry {
+        Entry {
+            attr,
+            generation: self.generation(),
+        }
     }
 
     /// Announces a change of ours; it counts as ours until the returned guard is dropped, and the next look takes what it finds as ours.
@@ -126,221 +196,60 @@ impl Inode {
         Change(self)
     }
 
-    /// Compares a fresh `stat` with what was seen last.
-    pub(super) fn look(&self, stat: &Stat) -> Seen {
-        if self.stale.load(Ordering::SeqCst) {
-            return Seen::ChangedByOthers;
+    /// Compares what was seen, `first`, with what is known; where they differ, looks `again` and draws the conclusion from that, since the first look may be older
+    /// than a change of ours.
+    ///
+    /// # Errors
+    /// What `again` returned.
+    pub(super) fn judge(&self, first: &Stat, again: impl FnOnce() -> Result<Stat>) -> Result<(Stat, Verdict)> {
+        if Identity::of(first) != self.identity {
+            return Ok((*first, Verdict::Another));
         }
-        let now = ctime(stat);
         let mut seen = self.seen.lock();
-        if *seen == now || self.changing.load(Ordering::SeqCst) > 0 {
-            return Seen::AsKnown;
+        if *seen == Stamp::of(first) {
+            return Ok((*first, Verdict::AsKnown));
         }
-        if self.changed.swap(false, Ordering::SeqCst) {
-            *seen = now;
-            return Seen::LookAgain;
+        let ours = self.changed.swap(false, Ordering::SeqCst) || self.changing.load(Ordering::SeqCst) > 0;
+        let stat = again()?;
+        if Identity::of(&stat) != self.identity {
+            self.changed.fetch_or(ours, Ordering::SeqCst);
+            return Ok((stat, Verdict::Another));
         }
-        Seen::ChangedByOthers
-    }
-
-    /// Announces a look that will be [accepted](Self::accept) whatever it finds: changes of ours so far are in it.
-    pub(super) fn expect_look(&self) {
-        self.changed.store(false, Ordering::SeqCst);
-    }
-
-    /// Takes `stat`, made after [`look`](Self::look) said [`Seen::LookAgain`] or after [`expect_look`](Self::expect_look), as what we left.
-    pub(super) fn accept(&self, stat: &Stat) {
-        *self.seen.lock() = ctime(stat);
-    }
-
-    /// Forgets what was known of a directory that somebody else changed: it may even be another one of the same number.
-    pub(super) fn look_anew(&self, stat: &Stat) {
+        let ours = ours || self.changed.load(Ordering::SeqCst) || self.changing.load(Ordering::SeqCst) > 0;
+        let before = std::mem::replace(&mut *seen, Stamp::of(&stat));
+        if ours || !before.other_contents(*seen) {
+            return Ok((stat, Verdict::AsKnown));
+        }
+        if self.kind == FileType::RegularFile {
+            self.generation.fetch_add(1, Ordering::SeqCst);
+        }
+        // What a sync client brought may be the id of the directory.
         *self.dir_id.write() = None;
-        self.accept(stat);
-    }
-
-    /// Remembers that somebody else changed it until a lookup can tell the kernel.
-    pub(super) fn mark_stale(&self) {
-        self.stale.store(true, Ordering::SeqCst);
+        Ok((stat, Verdict::ChangedByOthers))
     }
 }
 
 /// A change of ours under way.
 pub(super) struct Change<'a>(&'a Inode);
 
+impl Change<'_> {
+    /// Ends the change, which left the inode as `stat` says. A later change by others is told from ours then, however much later.
+    pub(super) fn settle(self, stat: &Stat) {
+        let inode = self.0;
+        // Who looks at it meanwhile may wait for what we hold: then the look decides, and takes the change as ours.
+        let Some(mut seen) = inode.seen.try_lock() else { return };
+        if inode.changing.load(Ordering::SeqCst) == 1 && Identity::of(stat) == inode.identity {
+            *seen = Stamp::of(stat);
+            inode.changed.store(false, Ordering::SeqCst);
+            inode.changing.fetch_sub(1, Ordering::SeqCst);
+            std::mem::forget(self);
+        }
+    }
+}
+
 impl Drop for Change<'_> {
     fn drop(&mut self) {
         self.0.changed.store(true, Ordering::SeqCst);
         self.0.changing.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// An inode of the table.
-struct Known {
-    inode: Arc<Inode>,
-    /// How often the kernel looked it up and did not forget it yet.
-    lookups: u64,
-    /// How many other known inodes have their place in it: a directory stays as long as one does.
-    children: u64,
-}
-
-/// All known inodes. The view keeps it behind one lock.
-pub(super) struct Table {
-    known: HashMap<NodeId, Known>,
-    root: Identity,
-    /// Numbers of inodes that are not on the root's device or clash with the root's number.
-    foreign: HashMap<Identity, NodeId>,
-    next_foreign: u64,
-}
-
-/// Numbers from here on are given to inodes whose own number cannot be shown.
-const FOREIGN: u64 = 1 << 62;
-
-impl Table {
-    /// A table that knows the root.
-    pub(super) fn new(root: &Stat) -> Self {
-        let inode = Arc::new(Inode::new(NodeId::ROOT, 0, FileType::Directory, root, Place::Root));
-        let known = Known {
-            inode,
-            lookups: 1,
-            children: 0,
-        };
-        Self {
-            known: HashMap::from([(NodeId::ROOT, known)]),
-            root: Identity::of(root),
-            foreign: HashMap::new(),
-            next_foreign: FOREIGN,
-        }
-    }
-
-    /// The inode of this number.
-    pub(super) fn get(&self, node: NodeId) -> Option<Arc<Inode>> {
-        self.known.get(&node).map(|known| Arc::clone(&known.inode))
-    }
-
-    /// The inode of this identity, if it is known.
-    pub(super) fn find(&self, stat: &Stat) -> Option<Arc<Inode>> {
-        self.get(self.number(Identity::of(stat))?)
-    }
-
-    /// The number of an inode on the root's device, by its own number alone: what a directory's listing shows.
-    pub(super) fn listed(&self, ino: u64) -> NodeId {
-        self.number(Identity { dev: self.root.dev, ino }).unwrap_or(NodeId(ino))
-    }
-
-    fn number(&self, identity: Identity) -> Option<NodeId> {
-        if identity == self.root {
-            Some(NodeId::ROOT)
-        } else if identity.dev == self.root.dev && identity.ino > NodeId::ROOT.0 && identity.ino < FOREIGN {
-            Some(NodeId(identity.ino))
-        } else {
-            self.foreign.get(&identity).copied()
-        }
-    }
-
-    fn number_or_new(&mut self, identity: Identity) -> NodeId {
-        if let Some(node) = self.number(identity) {
-            return node;
-        }
-        let node = NodeId(self.next_foreign);
-        self.next_foreign += 1;
-        self.foreign.insert(identity, node);
-        node
-    }
-
-    /// Counts a lookup of what `stat` describes, found at `place`. Where the number is known but `seen` or the kind says that it is not the same any more, a new
-    /// generation takes its place.
-    pub(super) fn intern(&mut self, stat: &Stat, kind: FileType, place: Place, seen: Seen) -> Arc<Inode> {
-        let node = self.number_or_new(Identity::of(stat));
-        match self.known.get_mut(&node) {
-            Some(known) => {
-                known.lookups += 1;
-                let replaced = known.inode.kind != kind || (seen == Seen::ChangedByOthers && kind == FileType::RegularFile);
-                if replaced {
-                    let generation = known.inode.generation + 1;
-                    let old_place = std::mem::replace(&mut *known.inode.place.lock(), Place::Gone);
-                    known.inode = Arc::new(Inode::new(node, generation, kind, stat, Place::Gone));
-                    self.released(old_place);
-                }
-            }
-            None => {
-                let inode = Arc::new(Inode::new(node, 0, kind, stat, Place::Gone));
-                self.known.insert(
-                    node,
-                    Known {
-                        inode,
-                        lookups: 1,
-                        children: 0,
-                    },
-                );
-            }
-        }
-        let inode = self.get(node).expect("it was found or inserted above");
-        if let Place::At { parent, name } = &place
-            && !inode.is_at(parent, name)
-        {
-            // A directory that somebody else moved, or another one of the same number.
-            *inode.dir_id.write() = None;
-        }
-        self.set_place(&inode, place);
-        inode
-    }
-
-    /// Says where an inode is from now on.
-    pub(super) fn set_place(&mut self, inode: &Arc<Inode>, place: Place) {
-        if inode.node == NodeId::ROOT {
-            return;
-        }
-        if let Place::At { parent, name } = &place {
-            if inode.is_at(parent, name) {
-                return;
-            }
-            if let Some(known) = self.known.get_mut(&parent.node) {
-                known.children += 1;
-            }
-        }
-        let old = std::mem::replace(&mut *inode.place.lock(), place);
-        self.released(old);
-    }
-
-    /// An inode has left `place`: its directory has a child less, and goes if nothing else needs it.
-    fn released(&mut self, place: Place) {
-        if let Place::At { parent, .. } = place {
-            if let Some(known) = self.known.get_mut(&parent.node) {
-                known.children = known.children.saturating_sub(1);
-            }
-            self.drop_if_unused(parent.node);
-        }
-    }
-
-    /// The kernel forgets `count` lookups. Returns whether the inode is not known any more.
-    pub(super) fn forget(&mut self, node: NodeId, count: u64) -> bool {
-        if let Some(known) = self.known.get_mut(&node) {
-            known.lookups = known.lookups.saturating_sub(count);
-        }
-        self.drop_if_unused(node)
-    }
-
-    fn drop_if_unused(&mut self, node: NodeId) -> bool {
-        let unused = self
-            .known
-            .get(&node)
-            .is_some_and(|known| known.lookups == 0 && known.children == 0 && node != NodeId::ROOT);
-        if unused && let Some(known) = self.known.remove(&node) {
-            self.foreign.remove(&known.inode.identity);
-            let place = std::mem::replace(&mut *known.inode.place.lock(), Place::Gone);
-            self.released(place);
-        }
-        unused
-    }
-}
-
-impl Inode {
-    /// The reply to a lookup of this inode.
-    pub(super) fn entry(&self, attr: super::Attr) -> Entry {
-        Entry {
-            attr,
-            generation: self.generation,
-        }
     }
 }

@@ -8,14 +8,18 @@ use crate::name::{CipherName, PlainName};
 use crate::sys::descriptor;
 use lru::LruCache;
 use parking_lot::Mutex;
-use rustix::fs::{AtFlags, Dir, FileType, OFlags};
+use rustix::fs::{Dir, FileType, OFlags};
 use rustix::io::Errno;
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 /// A listing under way: a directory stream, and the entry that was read but did not fit the last reply.
 struct Stream {
     dir: Dir,
     unread: Option<Stored>,
+    /// When it was opened, and the directory's times then: what it has read ahead is old once the directory was changed.
+    opened: Instant,
+    changed: (i64, u64),
 }
 
 /// An entry as it is in the vault.
@@ -42,8 +46,12 @@ impl Streams {
     }
 
     fn take(&self, dir: &Directory<'_>, offset: u64) -> Result<Stream> {
+        let stat = rustix::fs::fstat(dir.fd())?;
+        let changed = (stat.st_mtime, stat.st_mtime_nsec);
         if offset != 0
             && let Some(stream) = self.left.lock().pop(&(dir.inode.node, offset))
+            && stream.changed == changed
+            && stream.opened.elapsed() < STREAM_LIFETIME
         {
             return Ok(stream);
         }
@@ -51,9 +59,14 @@ impl Streams {
         let fd = descriptor::reopen(dir.fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
         let mut stream = Dir::new(fd)?;
         if offset != 0 {
-            stream.seek(i64::try_from(offset).map_err(|_| Errno::INVAL)?)?;
+            stream.seek(offset.cast_signed())?;
         }
-        Ok(Stream { dir: stream, unread: None })
+        Ok(Stream {
+            dir: stream,
+            unread: None,
+            opened: Instant::now(),
+            changed,
+        })
     }
 
     fn leave(&self, node: NodeId, offset: u64, stream: Stream) {
@@ -70,7 +83,8 @@ impl Stream {
         let Some(entry) = self.dir.read().transpose()? else {
             return Ok(None);
         };
-        let next = u64::try_from(entry.offset()).map_err(|_| Errno::OVERFLOW)?;
+        // A cookie: what the filesystem means by it is its own affair.
+        let next = entry.offset().cast_unsigned();
         Ok(Some(Stored {
             name: entry.file_name().to_owned(),
             ino: entry.ino(),
@@ -79,6 +93,9 @@ impl Stream {
         }))
     }
 }
+
+/// How long a stream that was left may be taken up again. Two changes of a directory within one tick of the clock leave it the same times.
+const STREAM_LIFETIME: Duration = Duration::from_secs(1);
 
 /// Whether a listing has attributes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,10 +156,17 @@ impl View {
         match with {
             With::Names => {
                 let node = self.table.read().listed(stored.ino);
+                let kind = match stored.kind {
+                    // Not every filesystem says.
+                    FileType::Unknown => dir
+                        .stat(&name)
+                        .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
+                    kind => kind,
+                };
                 Ok(fill(&DirEntry {
                     node,
                     next: stored.next,
-                    kind: stored.kind,
+                    kind,
                     name: plain.as_bytes(),
                     entry: None,
                 }))
@@ -159,10 +183,7 @@ impl View {
         name: &CipherName,
         fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill,
     ) -> Result<Fill> {
-        let found = dir
-            .search(|fd| rustix::fs::statat(fd, name.entry(), AtFlags::SYMLINK_NOFOLLOW))
-            .map_err(Error::from)
-            .and_then(|stat| self.found(&dir.inode, name, &stat));
+        let found = self.found(dir, name);
         let entry = match found {
             Ok(entry) => entry,
             // Removed since the directory was read.
@@ -188,7 +209,7 @@ impl View {
     fn open_name(&self, dir: &mut Directory<'_>, stored: &Stored) -> Option<(PlainName, CipherName)> {
         let folder: &dyn Folder = &*self.folder;
         folder.open_name(dir.id, &stored.name, dir.fd()).or_else(|| {
-            let id = self.read_directory_id(dir).ok().filter(|id| *id != dir.id)?;
+            let id = self.read_directory_id(&dir.inode).ok().filter(|id| *id != dir.id)?;
             dir.id = id;
             folder.open_name(id, &stored.name, dir.fd())
         })
@@ -196,9 +217,6 @@ impl View {
 
     /// The directory above.
     fn above(&self, dir: &Directory<'_>) -> NodeId {
-        match dir.inode.place() {
-            super::inode::Place::At { parent, .. } => parent.node,
-            super::inode::Place::Root | super::inode::Place::Gone => NodeId::ROOT,
-        }
+        dir.inode.place().map_or(NodeId::ROOT, |place| place.parent.node)
     }
 }

@@ -3,8 +3,8 @@
 //! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
 //!
-//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body`; then the leaves (`Table`, `Descriptors`, and what an inode
-//! keeps). No lock is held over I/O that another file needs.
+//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; then the leaves (the table, below it the
+//! descriptors, and what else an inode keeps). No lock is held over I/O that another file needs.
 
 mod attributes;
 mod contents;
@@ -14,6 +14,7 @@ mod inode;
 mod listing;
 mod namespace;
 mod resolve;
+mod table;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -23,13 +24,15 @@ use crate::error::{Error, Result};
 use crate::folder::Folder;
 use crate::name::{CipherName, PlainName};
 use descriptors::Descriptors;
-use inode::{Inode, Place, Table};
+use inode::{Inode, Place, Verdict};
 use listing::Streams;
 use parking_lot::RwLock;
-use rustix::fs::{FileType, Stat};
+use resolve::Directory;
+use rustix::fs::Stat;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use table::Table;
 pub use types::*;
 
 /// How a view behaves.
@@ -114,15 +117,12 @@ impl View {
             Err(Error::Os(Errno::PERM)) => return Err(Errno::NOENT.into()),
             at => at?,
         };
-        let stat = at.stat()?;
-        self.found(&at.parent, &at.name, &stat)
+        self.found(&at.dir, &at.name)
     }
 
     /// The kernel forgets `count` of the lookups of an inode.
     pub fn forget(&self, node: NodeId, count: u64) {
-        if self.table.write().forget(node, count) {
-            self.descriptors.remove(node);
-        }
+        self.change_table(|table| table.forget(node, count));
     }
 
     /// The state of the filesystem below.
@@ -152,10 +152,11 @@ impl View {
         let mut result = Ok(());
         for open in self.descriptors.all() {
             if let descriptors::Open::File(file) = &*open {
-                let body = &mut *file.body.write();
-                if body.writable {
-                    result = result.and(body.contents.sync(body.fd.as_fd(), crate::folder::Durability::All));
-                }
+                let sync = |body: &mut descriptors::Body| match body.writable {
+                    true => body.contents.sync(body.fd.as_fd(), crate::folder::Durability::All),
+                    false => Ok(()),
+                };
+                result = result.and(file.write(sync));
             }
         }
         if self.options.access == Access::ReadWrite {
@@ -164,48 +165,83 @@ impl View {
         result
     }
 
-    /// The entry under which `stat` was found becomes known, and its attributes are shown.
-    fn found(&self, parent: &Arc<Inode>, name: &CipherName, stat: &Stat) -> Result<Entry> {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        let place = || Place::At {
-            parent: Arc::clone(parent),
-            name: name.clone(),
-        };
-        let known = self.table.read().find(stat);
-        let again = || resolve::stat_at(self, parent, name);
-        let (stat, seen) = match &known {
-            // Its entry was removed: by us after `stat` was made, or it has another one.
-            Some(inode) if inode.is_gone() => {
-                inode.expect_look();
-                let stat = again()?;
-                inode.accept(&stat);
-                (stat, inode::Seen::AsKnown)
+    /// What is at the entry `name` of `dir` becomes known, and its attributes are shown.
+    fn found(&self, dir: &Directory<'_>, name: &CipherName) -> Result<Entry> {
+        loop {
+            let moves = self.table.read().moves();
+            let stat = dir.stat(name)?;
+            let known = self.table.read().find(&stat);
+            let (stat, verdict) = match &known {
+                Some(inode) => inode.judge(&stat, || dir.stat(name))?,
+                None => (stat, Verdict::AsKnown),
+            };
+            if verdict == Verdict::ChangedByOthers
+                && let Some(inode) = &known
+            {
+                self.reload(inode)?;
             }
-            Some(inode) => self.look_closely(inode, stat, again)?,
-            None => (*stat, inode::Seen::AsKnown),
-        };
-        let inode = self.table.write().intern(&stat, kind, place(), seen);
-        if known.as_ref().is_some_and(|known| !Arc::ptr_eq(known, &inode)) {
-            // Somebody else changed the file: what we have open of it may be of the old one.
-            self.descriptors.remove(inode.node);
-        } else if seen == inode::Seen::ChangedByOthers {
-            self.changed_by_others(&inode, &stat);
-        } else if known.is_some() {
-            self.descriptors.unpin(inode.node);
+            // Somebody has put another inode there meanwhile: look at that one.
+            let booked = if verdict == Verdict::Another {
+                None
+            } else {
+                self.book(dir, name, &stat, moves)
+            };
+            if let Some(inode) = booked {
+                return Ok(inode.entry(self.attr(&inode, &stat)));
+            }
         }
-        Ok(inode.entry(self.attr(&inode, &stat)))
     }
 
-    /// Compares a look at an inode with what is known of it, and looks again where the first look may be older than a change of ours.
-    fn look_closely(&self, inode: &Inode, stat: &Stat, again: impl FnOnce() -> Result<Stat>) -> Result<(Stat, inode::Seen)> {
-        match inode.look(stat) {
-            inode::Seen::LookAgain => {
-                let stat = again()?;
-                inode.accept(&stat);
-                Ok((stat, inode::Seen::AsKnown))
+    /// Books a lookup of what `stat` says of the entry `name`; nothing when we have removed or moved entries since there were `moves` of that, so that it may be gone.
+    fn book(&self, dir: &Directory<'_>, name: &CipherName, stat: &Stat, moves: u64) -> Option<Arc<Inode>> {
+        self.change_table(|table| {
+            let place = Place {
+                parent: Arc::clone(&dir.inode),
+                name: name.clone(),
+            };
+            let known = table.find(stat);
+            let is_there = known.as_ref().is_some_and(|inode| inode.is_at(&dir.inode, name));
+            if !is_there && table.moves() != moves {
+                return None;
             }
-            seen @ (inode::Seen::AsKnown | inode::Seen::ChangedByOthers) => Ok((*stat, seen)),
+            let inode = table.intern(stat, place);
+            if !is_there {
+                self.descriptors.unpin(inode.node);
+            }
+            Some(inode)
+        })
+    }
+
+    /// Calls `action` with the table, and closes what is open of inodes that went from it.
+    fn change_table<T>(&self, action: impl FnOnce(&mut Table) -> T) -> T {
+        let mut table = self.table.write();
+        let result = action(&mut table);
+        let dropped = table.take_dropped();
+        // Before anybody can look up such an inode again, and open it a second time.
+        let closed = if dropped.is_empty() {
+            Vec::new()
+        } else {
+            self.descriptors.forget(&dropped)
+        };
+        drop(table);
+        drop(closed);
+        result
+    }
+
+    /// Somebody else changed a file: what we know of its contents is read anew.
+    fn reload(&self, inode: &Inode) -> Result<()> {
+        if let Some(open) = self.descriptors.get(inode)
+            && let descriptors::Open::File(file) = &*open
+        {
+            file.write(|body| {
+                if !body.contents.has_pending() {
+                    let stat = rustix::fs::fstat(&body.fd)?;
+                    body.contents = self.folder.contents(body.fd.as_fd(), &stat)?;
+                }
+                Ok::<(), Error>(())
+            })?;
         }
+        Ok(())
     }
 
     /// Refuses changes of a view that is read-only (the kernel refuses them before us, but who calls without it must hear it, too).

@@ -1,20 +1,20 @@
 //! Entries that go or move: unlink, rmdir, rename; and readlink.
 
 use super::descriptors::Open;
-use super::inode::{Change, Inode, Place};
+use super::inode::{Change, Identity, Inode};
 use super::resolve::EntryAt;
+use super::table::Table;
 use super::{NodeId, Rename, View};
 use crate::error::{Error, Result};
-use crate::sys::descriptor;
-use rustix::fs::{AtFlags, FileType, Mode, RenameFlags, Stat};
+use parking_lot::MutexGuard;
+use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
 use rustix::io::Errno;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// What an entry was before it goes or moves.
 struct Before {
     kind: FileType,
-    ino: u64,
+    identity: Identity,
     /// Its inode, where it is known.
     inode: Option<Arc<Inode>>,
 }
@@ -36,19 +36,22 @@ impl View {
             return Err(Errno::INVAL.into());
         }
         let stored = match inode.place() {
-            Place::At { parent, name } => {
-                let dir = self.directory_of(&parent)?;
-                dir.search(|fd| rustix::fs::readlinkat(fd, name.entry(), Vec::new()))
-                    .map_err(Error::from)
+            Some(place) => {
+                let dir = self.directory_of(&place.parent)?;
+                match dir.search(|fd| rustix::fs::readlinkat(fd, place.name.entry(), Vec::new())) {
+                    // It was renamed meanwhile, or something else is there now.
+                    Err(Errno::INVAL | Errno::NOENT) => self.read_own_link(&inode),
+                    stored => stored.map_err(Error::from),
+                }
             }
-            Place::Root | Place::Gone => self.with_handle(&inode, |fd| Ok(rustix::fs::readlinkat(fd, c"", Vec::new())?)),
+            None => self.read_own_link(&inode),
         };
-        let target = match stored {
-            // Another one, or none, is there now.
-            Err(Error::Os(Errno::INVAL | Errno::NOENT)) => Err(Error::Stale),
-            stored => stored.and_then(|stored| self.folder.open_target(stored.as_bytes())),
-        };
+        let target = stored.and_then(|stored| self.folder.open_target(stored.as_bytes()));
         self.report(&inode, target)
+    }
+
+    fn read_own_link(&self, inode: &Arc<Inode>) -> Result<std::ffi::CString> {
+        self.with_handle(inode, |fd| Ok(rustix::fs::readlinkat(fd, c"", Vec::new())?))
     }
 
     /// Removes an entry that is no directory.
@@ -56,14 +59,7 @@ impl View {
     /// # Errors
     /// What the operating system says.
     pub fn unlink(&self, parent: NodeId, name: &[u8]) -> Result<()> {
-        self.writable()?;
-        let at = self.entry(parent, name)?;
-        let before = self.before(at.stat()?);
-        let _change = before.change();
-        self.keep_open(&at, &before)?;
-        let removed = rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::empty());
-        self.gone(&at, &before, removed.is_ok());
-        Ok(removed?)
+        self.remove(parent, name, AtFlags::empty())
     }
 
     /// Removes an empty directory.
@@ -71,19 +67,29 @@ impl View {
     /// # Errors
     /// ENOTEMPTY, or what the operating system says.
     pub fn rmdir(&self, parent: NodeId, name: &[u8]) -> Result<()> {
+        self.remove(parent, name, AtFlags::REMOVEDIR)
+    }
+
+    fn remove(&self, parent: NodeId, name: &[u8], flags: AtFlags) -> Result<()> {
         self.writable()?;
         let at = self.entry(parent, name)?;
-        let before = self.before(at.stat()?);
-        if before.kind != FileType::Directory {
-            return Err(Errno::NOTDIR.into());
-        }
-        self.keep_open(&at, &before)?;
-        let remove = || Ok(rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::REMOVEDIR)?);
+        let before = self.before(&at.stat()?);
+        let _changes = (before.change(), at.parent().change());
+        let kept = self.keep_open(&at, &before)?;
+        let remove = || Ok(rustix::fs::unlinkat(at.fd(), at.name.entry(), flags)?);
+        let moving = before.inode.as_ref().map(|inode| inode.moving.lock());
         let removed = match remove() {
-            Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)) => self.emptied(&before, remove),
+            Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)) if before.kind == FileType::Directory => self.emptied(&before, remove),
             removed => removed,
         };
-        self.gone(&at, &before, removed.is_ok());
+        self.change_table(|table| match &removed {
+            Ok(()) => self.gone(table, &at, &before, kept.as_ref()),
+            Err(_) => self.stayed(&before),
+        });
+        drop(moving);
+        if removed.is_ok() {
+            self.folder.after_entry(&at.name, at.fd());
+        }
         removed
     }
 
@@ -95,97 +101,76 @@ impl View {
         self.writable()?;
         let from = self.entry(parent, name)?;
         let to = self.entry(new_parent, new_name)?;
-        let moved = self.before(from.stat()?);
+        let moved = self.before(&from.stat()?);
         let victim = match to.stat() {
-            Ok(stat) => Some(self.before(stat)),
+            Ok(stat) => Some(self.before(&stat)),
             Err(Error::Os(Errno::NOENT)) => None,
             Err(error) => return Err(error),
         };
         // Two links of one file: POSIX says that nothing happens.
-        if how == Rename::Replace && victim.as_ref().is_some_and(|victim| victim.ino == moved.ino) {
+        if how == Rename::Replace && victim.as_ref().is_some_and(|victim| victim.identity == moved.identity) {
             return Ok(());
         }
         let _changes = (moved.change(), victim.as_ref().and_then(Before::change));
+        let _parents = (from.parent().change(), to.parent().change());
         self.pin_id(&from, &moved)?;
-        match (&victim, how) {
-            (Some(victim), Rename::Exchange) => self.pin_id(&to, victim)?,
-            (Some(victim), Rename::Replace) => self.keep_open(&to, victim)?,
-            (Some(_) | None, Rename::NoReplace) | (None, Rename::Exchange | Rename::Replace) => {}
+        if let (Some(victim), Rename::Exchange) = (&victim, how) {
+            self.pin_id(&to, victim)?;
         }
         self.folder.before_entry(&to.name, to.fd())?;
-        let renamed = self.rename_entry(&from, &to, victim.as_ref(), how);
-        self.renamed(&from, &to, &moved, victim.as_ref(), how, renamed.is_ok());
+        let renamed = self.rename_entry(&from, &to, &moved, victim.as_ref(), how);
+        match (&renamed, how) {
+            (Err(_), _) => self.folder.after_entry(&to.name, to.fd()),
+            (Ok(()), Rename::Exchange) => {}
+            (Ok(()), Rename::Replace | Rename::NoReplace) => self.folder.after_entry(&from.name, from.fd()),
+        }
         renamed
     }
 
-    fn rename_entry(&self, from: &EntryAt<'_>, to: &EntryAt<'_>, victim: Option<&Before>, how: Rename) -> Result<()> {
+    /// Renames the entry and books it.
+    fn rename_entry(&self, from: &EntryAt<'_>, to: &EntryAt<'_>, moved: &Before, victim: Option<&Before>, how: Rename) -> Result<()> {
         let flags = match how {
             Rename::Replace => RenameFlags::empty(),
             Rename::NoReplace => RenameFlags::NOREPLACE,
             Rename::Exchange => RenameFlags::EXCHANGE,
         };
-        let rename = || {
-            Ok(rustix::fs::renameat_with(
-                from.fd(),
-                from.name.entry(),
-                to.fd(),
-                to.name.entry(),
-                flags,
-            )?)
+        let replaced = victim.filter(|_| how == Rename::Replace);
+        let kept = match replaced {
+            Some(victim) => self.keep_open(to, victim)?,
+            None => None,
         };
-        match (rename(), victim) {
-            (Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)), Some(victim))
-                if how == Rename::Replace && victim.kind == FileType::Directory =>
-            {
+        let rename = || {
+            let (old, new) = (from.name.entry(), to.name.entry());
+            Ok(rustix::fs::renameat_with(from.fd(), old, to.fd(), new, flags)?)
+        };
+        let moving = both_moving(moved, victim);
+        let renamed = match (rename(), replaced) {
+            (Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)), Some(victim)) if victim.kind == FileType::Directory => {
                 self.emptied(victim, rename)
             }
             (renamed, _) => renamed,
-        }
+        };
+        self.change_table(|table| match (&renamed, victim, how) {
+            (Err(_), _, _) => replaced.into_iter().for_each(|victim| self.stayed(victim)),
+            (Ok(()), Some(victim), Rename::Exchange) => {
+                book_move(table, from, to, moved);
+                book_move(table, to, from, victim);
+            }
+            (Ok(()), Some(victim), Rename::Replace | Rename::NoReplace) => {
+                self.gone(table, to, victim, kept.as_ref());
+                book_move(table, from, to, moved);
+            }
+            (Ok(()), None, _) => book_move(table, from, to, moved),
+        });
+        drop(moving);
+        renamed
     }
 
-    /// Books what a rename did.
-    fn renamed(&self, from: &EntryAt<'_>, to: &EntryAt<'_>, moved: &Before, victim: Option<&Before>, how: Rename, done: bool) {
-        if !done {
-            self.folder.after_entry(&to.name, to.fd());
-            if let (Some(victim), Rename::Replace) = (victim, how) {
-                self.gone(to, victim, false);
-            }
-            return;
-        }
-        match (victim, how) {
-            (Some(victim), Rename::Exchange) => {
-                let both = moved.inode.as_ref().zip(victim.inode.as_ref());
-                let places = both.map(|(one, other)| (one.is_at(&from.parent, &from.name), other.is_at(&to.parent, &to.name)));
-                let mut table = self.table.write();
-                if let (Some(inode), None | Some((true, _))) = (&moved.inode, places) {
-                    table.set_place(inode, to.place());
-                }
-                if let (Some(inode), None | Some((_, true))) = (&victim.inode, places) {
-                    table.set_place(inode, from.place());
-                }
-            }
-            (Some(victim), Rename::Replace | Rename::NoReplace) => {
-                self.gone(to, victim, true);
-                self.moved(from, to, moved);
-            }
-            (None, Rename::Replace | Rename::NoReplace | Rename::Exchange) => self.moved(from, to, moved),
-        }
-    }
-
-    fn moved(&self, from: &EntryAt<'_>, to: &EntryAt<'_>, moved: &Before) {
-        self.folder.after_entry(&from.name, from.fd());
-        if let Some(inode) = &moved.inode
-            && inode.is_at(&from.parent, &from.name)
-        {
-            self.table.write().set_place(inode, to.place());
-        }
-    }
-
-    fn before(&self, stat: Stat) -> Before {
+    fn before(&self, stat: &Stat) -> Before {
         Before {
             kind: FileType::from_raw_mode(stat.st_mode),
-            ino: stat.st_ino,
-            inode: self.table.read().find(&stat),
+            identity: Identity::of(stat),
+            inode: self.table.read().find(stat),
         }
     }
 
@@ -198,28 +183,20 @@ impl View {
         let inode = match &before.inode {
             Some(inode) => Arc::clone(inode),
             None => {
-                let stat = at.stat()?;
-                let entry = self.found(&at.parent, &at.name, &stat)?;
+                let entry = self.found(&at.dir, &at.name)?;
                 let inode = self.inode(entry.attr.node)?;
-                self.table.write().forget(entry.attr.node, 1);
+                self.forget(entry.attr.node, 1);
                 inode
             }
         };
-        let path = self.handle(&inode)?;
-        // Without permission to search it, its id could not be read or written: as its owner we may for a moment.
-        let dir = path.with_fd(|fd| {
-            descriptor::with_permission(fd, Mode::RWXU, || match self.directory_of(&inode) {
-                Err(Error::Os(error)) => Err(error),
-                other => Ok(other),
-            })
-        })??;
+        let dir = self.directory_of(&inode)?;
         self.folder.pin_directory_id(dir.id, dir.fd())
     }
 
-    /// Makes sure that an inode which may be in use keeps a descriptor when its known entry goes.
-    fn keep_open(&self, at: &EntryAt<'_>, before: &Before) -> Result<()> {
-        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_at(&at.parent, &at.name)) else {
-            return Ok(());
+    /// Takes a descriptor of an inode whose only known entry is about to go: it may be in use.
+    fn keep_open(&self, at: &EntryAt<'_>, before: &Before) -> Result<Option<Arc<Open>>> {
+        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_only_at(at.parent(), &at.name)) else {
+            return Ok(None);
         };
         let open = match before.kind {
             // One that we may remove but not open nobody has open through us.
@@ -232,43 +209,66 @@ impl View {
             | FileType::BlockDevice
             | FileType::Unknown => self.handle(inode)?,
         };
-        Ok(self.descriptors.pin(inode.node, open)?)
+        self.descriptors.pin(inode, &open)?;
+        Ok(Some(open))
     }
 
-    /// Books that an entry has gone, or that it stayed after all.
-    fn gone(&self, at: &EntryAt<'_>, before: &Before, done: bool) {
-        if done {
-            self.folder.after_entry(&at.name, at.fd());
+    /// Books that an entry has gone. If it was the last known one, a descriptor is all that leads to the inode.
+    fn gone(&self, table: &mut Table, at: &EntryAt<'_>, before: &Before, kept: Option<&Arc<Open>>) {
+        table.remove_place(before.inode.as_ref(), at.parent(), &at.name);
+        let Some(inode) = &before.inode else { return };
+        if !inode.is_gone() {
+            self.descriptors.unpin(inode.node);
+        } else if let Some(open) = kept.cloned().or_else(|| self.descriptors.get(inode)) {
+            // It was pinned before, unless two of its links go at once; too many pinned is an error only before anything has gone.
+            let _ = self.descriptors.pin(inode, &open);
         }
-        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_at(&at.parent, &at.name)) else {
-            return;
-        };
-        if done {
-            self.table.write().set_place(inode, Place::Gone);
-        } else {
+    }
+
+    /// Books that an entry stayed after all.
+    fn stayed(&self, before: &Before) {
+        if let Some(inode) = before.inode.as_ref().filter(|inode| !inode.is_gone()) {
             self.descriptors.unpin(inode.node);
         }
     }
 
     /// Runs `action`, which failed because of our own files in the directory `before`, once more without them.
     fn emptied(&self, before: &Before, action: impl FnOnce() -> Result<()>) -> Result<()> {
-        let Some(inode) = &before.inode else {
+        let Some(open) = before.inode.as_ref().and_then(|inode| self.descriptors.get(inode)) else {
             return Err(Errno::NOTEMPTY.into());
         };
-        let open = self.handle(inode)?;
-        let Open::Path(fd) = &*open else {
-            return Err(Errno::NOTEMPTY.into());
-        };
-        if !self.folder.empty_directory(fd.as_fd())? {
-            return Err(Errno::NOTEMPTY.into());
-        }
-        let id = *inode.dir_id.read();
-        let result = action();
-        if result.is_err()
-            && let Some(id) = id
-        {
-            self.folder.pin_directory_id(id, fd.as_fd())?;
-        }
-        result
+        let id = before.inode.as_ref().and_then(|inode| *inode.dir_id.read());
+        open.with_fd(|fd| {
+            if !self.folder.empty_directory(fd)? {
+                return Err(Errno::NOTEMPTY.into());
+            }
+            let result = action();
+            if result.is_err()
+                && let Some(id) = id
+            {
+                self.folder.pin_directory_id(id, fd)?;
+            }
+            result
+        })
     }
+}
+
+/// Books that an inode's entry `from` is `to` now.
+fn book_move(table: &mut Table, from: &EntryAt<'_>, to: &EntryAt<'_>, moved: &Before) {
+    if let Some(inode) = &moved.inode {
+        table.add_place(inode, to.place());
+    }
+    table.remove_place(moved.inode.as_ref(), from.parent(), &from.name);
+}
+
+/// Locks both against being looked for until the move is booked, always in the same order.
+fn both_moving<'b>(one: &'b Before, other: Option<&'b Before>) -> Vec<MutexGuard<'b, ()>> {
+    let mut inodes: Vec<_> = [Some(one), other]
+        .into_iter()
+        .flatten()
+        .filter_map(|before| before.inode.as_ref())
+        .collect();
+    inodes.sort_by_key(|inode| inode.node);
+    inodes.dedup_by_key(|inode| inode.node);
+    inodes.into_iter().map(|inode| inode.moving.lock()).collect()
 }

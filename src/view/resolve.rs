@@ -12,45 +12,101 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// How often a descriptor is looked for again when the entry was renamed while we went there.
+/// How often a descriptor is looked for again when an entry was renamed while we went there.
 const TRIES: usize = 8;
+/// How deep a tree may be. Others can move directories so that what is known of their places goes in a circle.
+const DEPTH_MAX: usize = 100_000;
 
 /// A directory, open: its inode, its id, and a descriptor to start `*at` calls from.
 pub(super) struct Directory<'v> {
-    view: &'v View,
     pub(super) inode: Arc<Inode>,
     pub(super) id: DirId,
-    open: Option<Arc<Open>>,
+    handle: Handle<'v>,
+}
+
+/// A descriptor of an inode that is no regular file.
+enum Handle<'v> {
+    Root(&'v OwnedFd),
+    Open(Arc<Open>),
+}
+
+impl Handle<'_> {
+    /// What is open of an inode that was a directory. Where it is a regular file, the number is another inode's by now.
+    fn path(open: Arc<Open>) -> Result<Self> {
+        match &*open {
+            Open::Path(_) => Ok(Self::Open(open)),
+            Open::File(_) => Err(Error::Stale),
+        }
+    }
 }
 
 impl Directory<'_> {
     /// The directory's descriptor.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        match self.open.as_deref() {
-            Some(Open::Path(fd)) => fd.as_fd(),
-            // A directory is never open as a file; the root is always open.
-            Some(Open::File(_)) | None => self.view.root.as_fd(),
-        }
+        self.handle.fd()
     }
 
     /// Calls `action` with the directory's descriptor, to get at one of its entries; where its mode does not let us search it, with that permission for a moment.
     ///
     /// For entries that are known: who holds a descriptor of one needs no permission for the directory, and paths the kernel checks before it asks us.
-    pub(super) fn search<T>(&self, mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-        match action(self.fd()) {
-            Err(Errno::ACCESS) => {
-                let _change = self.inode.change();
-                descriptor::with_permission(self.fd(), Mode::XUSR, || action(self.fd()))
-            }
-            other => other,
+    pub(super) fn search<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        search(&self.inode, self.fd(), action)
+    }
+
+    /// What is at the entry `name` now.
+    pub(super) fn stat(&self, name: &CipherName) -> Result<Stat> {
+        Ok(self.search(|fd| rustix::fs::statat(fd, name.entry(), AtFlags::SYMLINK_NOFOLLOW))?)
+    }
+}
+
+impl Handle<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Root(fd) => fd.as_fd(),
+            Self::Open(open) => match &**open {
+                Open::Path(fd) => fd.as_fd(),
+                Open::File(_) => unreachable!("Handle::path takes no other"),
+            },
         }
+    }
+}
+
+fn search<T>(inode: &Inode, dir: BorrowedFd<'_>, mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    match action(dir) {
+        Err(Errno::ACCESS) => {
+            let _change = inode.change();
+            descriptor::with_permission(dir, Mode::XUSR, || action(dir))
+        }
+        other => other,
+    }
+}
+
+/// Opens an inode at `place`, whose directory is `dir`; nothing when it is not there.
+fn open_in(inode: &Inode, place: &Place, dir: BorrowedFd<'_>, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // A fifo that has taken the file's place must not make us wait.
+    let flags = if flags.contains(OFlags::PATH) {
+        flags
+    } else {
+        flags | OFlags::NONBLOCK
+    };
+    let opened = search(&place.parent, dir, |dir| {
+        rustix::fs::openat(dir, place.name.entry(), flags, Mode::empty())
+    })
+    .and_then(|fd| {
+        let stat = rustix::fs::fstat(&fd)?;
+        Ok((fd, stat))
+    });
+    match opened {
+        Ok((fd, stat)) if Identity::of(&stat) == inode.identity => Ok(Some((fd, stat))),
+        Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// An entry of a directory, which need not exist.
 pub(super) struct EntryAt<'v> {
     pub(super) dir: Directory<'v>,
-    pub(super) parent: Arc<Inode>,
     pub(super) name: CipherName,
 }
 
@@ -65,19 +121,18 @@ impl EntryAt<'_> {
         self.dir.fd()
     }
 
+    /// The directory.
+    pub(super) fn parent(&self) -> &Arc<Inode> {
+        &self.dir.inode
+    }
+
     /// The place of an inode that is here.
     pub(super) fn place(&self) -> Place {
-        Place::At {
-            parent: Arc::clone(&self.parent),
+        Place {
+            parent: Arc::clone(&self.dir.inode),
             name: self.name.clone(),
         }
     }
-}
-
-/// What is at the entry `name` of `parent` now.
-pub(super) fn stat_at(view: &View, parent: &Arc<Inode>, name: &CipherName) -> Result<Stat> {
-    let dir = view.directory_of(parent)?;
-    Ok(dir.search(|fd| rustix::fs::statat(fd, name.entry(), AtFlags::SYMLINK_NOFOLLOW))?)
 }
 
 impl View {
@@ -96,38 +151,45 @@ impl View {
         if inode.kind != FileType::Directory {
             return Err(Errno::NOTDIR.into());
         }
-        let open = if inode.node == NodeId::ROOT {
-            None
-        } else {
-            Some(self.handle(inode)?)
-        };
+        let handle = self.path_handle(inode)?;
         let known = *inode.dir_id.read();
-        let mut dir = Directory {
-            view: self,
-            inode: Arc::clone(inode),
-            id: known.unwrap_or(self.folder.root()),
-            open,
+        let id = match known {
+            Some(id) => id,
+            None => self.read_directory_id(inode)?,
         };
-        if known.is_none() {
-            dir.id = self.read_directory_id(&dir)?;
-        }
-        Ok(dir)
+        Ok(Directory {
+            inode: Arc::clone(inode),
+            id,
+            handle,
+        })
     }
 
-    /// Finds out the id of a directory, and remembers it.
-    pub(super) fn read_directory_id(&self, dir: &Directory<'_>) -> Result<DirId> {
-        // Its mode may have to be changed for a moment.
-        let _change = dir.inode.change();
-        let id = match dir.inode.place() {
-            Place::Root => self.folder.root(),
-            Place::At { parent, name } => {
-                let above = self.directory_of(&parent)?.id;
-                self.folder.directory_id(above, &name, dir.fd())?
+    /// Finds out the id of a directory from the nearest one above it whose id is known, and remembers it.
+    pub(super) fn read_directory_id(&self, inode: &Arc<Inode>) -> Result<DirId> {
+        let mut below = Vec::new();
+        let mut at = Arc::clone(inode);
+        let mut id = loop {
+            if at.node == NodeId::ROOT {
+                break self.folder.root();
+            }
+            let known = *at.dir_id.read();
+            if let Some(id) = known.filter(|_| !below.is_empty()) {
+                break id;
             }
             // A directory that was removed holds nothing and can hold nothing.
-            Place::Gone => return Err(Errno::NOENT.into()),
+            let place = at.place().ok_or(Errno::NOENT)?;
+            if below.len() >= DEPTH_MAX {
+                return Err(Error::Stale);
+            }
+            let above = Arc::clone(&place.parent);
+            below.push((std::mem::replace(&mut at, above), place.name));
         };
-        *dir.inode.dir_id.write() = Some(id);
+        for (dir, name) in below.into_iter().rev() {
+            // Its mode may have to be changed for a moment.
+            let _change = dir.change();
+            id = self.folder.directory_id(id, &name, self.path_handle(&dir)?.fd())?;
+            *dir.dir_id.write() = Some(id);
+        }
         Ok(id)
     }
 
@@ -136,24 +198,27 @@ impl View {
         let plain = Self::name(name)?;
         let dir = self.directory(parent)?;
         let name = self.folder.seal_name(dir.id, &plain)?;
-        Ok(EntryAt {
-            parent: Arc::clone(&dir.inode),
-            dir,
-            name,
-        })
+        Ok(EntryAt { dir, name })
     }
 
     /// A descriptor of any inode but the root: what is open of it, or one opened with O_PATH.
     pub(super) fn handle(&self, inode: &Arc<Inode>) -> Result<Arc<Open>> {
-        if let Some(open) = self.descriptors.get(inode.node) {
+        if let Some(open) = self.descriptors.get(inode) {
             return Ok(open);
         }
         let (fd, _) = self.open_at_place(inode, OFlags::PATH)?;
         let open = Arc::new(Open::Path(fd));
         if inode.kind == FileType::Directory {
-            self.descriptors.insert(inode.node, Arc::clone(&open));
+            self.descriptors.insert(inode, &open);
         }
         Ok(open)
+    }
+
+    fn path_handle(&self, inode: &Arc<Inode>) -> Result<Handle<'_>> {
+        if inode.node == NodeId::ROOT {
+            return Ok(Handle::Root(&self.root));
+        }
+        Handle::path(self.handle(inode)?)
     }
 
     /// Calls `action` with a descriptor of any inode.
@@ -162,6 +227,14 @@ impl View {
             return action(self.root.as_fd());
         }
         self.handle(inode)?.with_fd(action)
+    }
+
+    /// What is open of a regular file, opened if need be, for `action`.
+    pub(super) fn with_file<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(&OpenFile) -> Result<T>) -> Result<T> {
+        match &*self.file(inode)? {
+            Open::File(file) => action(file),
+            Open::Path(_) => Err(Error::Stale),
+        }
     }
 
     /// What is open of a regular file, opened if need be.
@@ -174,24 +247,38 @@ impl View {
             }
             .into());
         }
-        if let Some(open) = self.descriptors.get(inode.node) {
+        let is_file = |open: &Arc<Open>| matches!(**open, Open::File(_));
+        if let Some(open) = self.descriptors.get(inode).filter(is_file) {
             return Ok(open);
         }
         let _opening = inode.opening.lock();
-        if let Some(open) = self.descriptors.get(inode.node) {
-            return Ok(open);
+        match self.descriptors.get(inode) {
+            Some(open) if is_file(&open) => Ok(open),
+            // It was removed when it could not be opened; perhaps it can now.
+            Some(path) => {
+                let fd = path.with_fd(|path| descriptor::with_permission(path, Mode::RUSR, || descriptor::reopen(path, OFlags::RDONLY)))?;
+                let stat = rustix::fs::fstat(&fd)?;
+                let open = self.opened(fd, &stat, false)?;
+                self.descriptors.pin(inode, &open)?;
+                Ok(open)
+            }
+            None => {
+                let (fd, stat, writable) = self.open_contents(inode)?;
+                self.keep_file(inode, fd, &stat, writable)
+            }
         }
-        let (fd, stat, writable) = self.open_contents(inode)?;
-        self.keep_file(inode, fd, &stat, writable)
     }
 
     /// Takes in the descriptor of a regular file. The caller holds `inode.opening`, or nobody else knows the inode yet.
     pub(super) fn keep_file(&self, inode: &Arc<Inode>, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
-        let contents = self.folder.contents(fd.as_fd(), stat)?;
-        let body = parking_lot::RwLock::new(Body { fd, writable, contents });
-        let open = Arc::new(Open::File(OpenFile { body }));
-        self.descriptors.insert(inode.node, Arc::clone(&open));
+        let open = self.opened(fd, stat, writable)?;
+        self.descriptors.insert(inode, &open);
         Ok(open)
+    }
+
+    fn opened(&self, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
+        let contents = self.folder.contents(fd.as_fd(), stat)?;
+        Ok(Arc::new(Open::File(OpenFile::new(Body { fd, writable, contents }))))
     }
 
     /// Opens a regular file for reading and, where that can be done, writing.
@@ -225,32 +312,52 @@ impl View {
         Ok(())
     }
 
-    /// Opens an inode where it was last seen, and makes sure that it is the same one.
+    /// Opens an inode at one of its places, and makes sure that it is the same one.
     fn open_at_place(&self, inode: &Arc<Inode>, flags: OFlags) -> Result<(OwnedFd, Stat)> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let flags = if flags.contains(OFlags::PATH) {
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC
-        } else {
-            flags
-        };
         for _ in 0..TRIES {
-            let Place::At { parent, name } = inode.place() else { break };
-            let dir = self.directory_of(&parent)?;
-            let result = dir
-                .search(|parent| rustix::fs::openat(parent, name.entry(), flags, Mode::empty()))
-                .and_then(|fd| {
-                    let stat = rustix::fs::fstat(&fd)?;
-                    Ok((fd, stat))
-                });
-            match result {
-                Ok((fd, stat)) if Identity::of(&stat) == inode.identity => return Ok((fd, stat)),
-                // Another file, or none: either it was renamed while we went there, or somebody else did it.
-                Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) if inode.is_at(&parent, &name) => break,
-                Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => {}
-                Err(error) => return Err(error.into()),
+            let places = inode.places();
+            for place in &places {
+                if let Some(opened) = open_in(inode, place, self.chain(&place.parent)?.fd(), flags)? {
+                    return Ok(opened);
+                }
+            }
+            // Another file, or none: either we are renaming it, which is waited for here, or somebody else did.
+            drop(inode.moving.lock());
+            let now = inode.places();
+            let same = |(one, other): (&Place, &Place)| one.parent.node == other.parent.node && one.name == other.name;
+            if now.len() == places.len() && now.iter().zip(&places).all(same) {
+                break;
             }
         }
         Err(Error::Stale)
+    }
+
+    /// A descriptor of the directory `inode`: the nearest one above it that is open is found first, then those between are opened downwards, so that a deep tree
+    /// takes no stack.
+    fn chain(&self, inode: &Arc<Inode>) -> Result<Handle<'_>> {
+        let mut closed = Vec::new();
+        let mut at = Arc::clone(inode);
+        let mut handle = loop {
+            if at.node == NodeId::ROOT {
+                break Handle::Root(&self.root);
+            }
+            if let Some(open) = self.descriptors.get(&at) {
+                break Handle::path(open)?;
+            }
+            let place = at.place().ok_or(Error::Stale)?;
+            if closed.len() >= DEPTH_MAX {
+                return Err(Error::Stale);
+            }
+            let above = Arc::clone(&place.parent);
+            closed.push((std::mem::replace(&mut at, above), place));
+        };
+        for (dir, place) in closed.into_iter().rev() {
+            let (fd, _) = open_in(&dir, &place, handle.fd(), OFlags::PATH)?.ok_or(Error::Stale)?;
+            let open = Arc::new(Open::Path(fd));
+            self.descriptors.insert(&dir, &open);
+            handle = Handle::path(open)?;
+        }
+        Ok(handle)
     }
 
     /// Logs damage in an inode, once, by its path in the vault.

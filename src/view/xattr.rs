@@ -1,6 +1,6 @@
 //! Extended attributes: by a path through a descriptor's link, so that it works for any kind of inode, also for unlinked ones.
 
-use super::inode::{Inode, Place};
+use super::inode::Inode;
 use super::{NodeId, SetXattr, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
@@ -21,7 +21,11 @@ impl View {
     pub fn getxattr(&self, node: NodeId, name: &[u8]) -> Result<Vec<u8>> {
         let inode = self.inode(node)?;
         let name = attribute_name(name)?;
-        let stored_name = self.folder.seal_attribute_name(&name)?;
+        let stored_name = match self.folder.seal_attribute_name(&name) {
+            // One that cannot be there is not there. ERANGE would ask for a larger buffer.
+            Err(Error::Os(Errno::RANGE)) => return Err(Errno::NODATA.into()),
+            stored_name => stored_name?,
+        };
         let stored = match self.with_path(&inode, |path| read_whole(|buf| path.get(&stored_name, buf))) {
             // What is stored as a user attribute needs permission to read the file. Others, which `ls` asks for on every file, do not, and only root can have set them.
             Err(Error::Os(Errno::ACCESS)) if !name.to_bytes().starts_with(b"user.") => return Err(Errno::NODATA.into()),
@@ -68,7 +72,7 @@ impl View {
             SetXattr::Replace => XattrFlags::REPLACE,
         };
         let _change = inode.change();
-        self.with_path(&inode, |path| path.set(&stored_name, &stored, flags))
+        self.with_own_path(&inode, |path| path.set(&stored_name, &stored, flags))
     }
 
     /// Removes an attribute.
@@ -80,7 +84,7 @@ impl View {
         let inode = self.inode(node)?;
         let stored_name = self.folder.seal_attribute_name(&attribute_name(name)?)?;
         let _change = inode.change();
-        self.with_path(&inode, |path| path.remove(&stored_name))
+        self.with_own_path(&inode, |path| path.remove(&stored_name))
     }
 
     /// The `mode` of what a caller whose mask is `umask` makes in the directory `parent`: where that has a default ACL, it counts instead of the mask.
@@ -96,20 +100,27 @@ impl View {
         }
     }
 
-    /// Calls `action` with a path to the inode.
+    /// Calls `action`, which reads, with a path to the inode.
+    ///
+    /// Nothing needs to be opened for the entry's, and the kernel asks for attributes often; but it may be renamed meanwhile.
     fn with_path<T>(&self, inode: &Arc<Inode>, mut action: impl FnMut(&Path) -> rustix::io::Result<T>) -> Result<T> {
-        match inode.place() {
-            // Nothing needs to be opened for this, and the kernel asks for attributes often.
-            Place::At { parent, name } => {
-                let dir = self.directory_of(&parent)?;
-                Ok(dir.search(|fd| {
-                    let mut path = format!("/proc/self/fd/{}/", fd.as_raw_fd()).into_bytes();
-                    path.extend_from_slice(name.entry().to_bytes());
-                    action(&Path::Entry(CString::new(path).map_err(|_| Errno::INVAL)?))
-                })?)
+        if let Some(place) = inode.place() {
+            let dir = self.directory_of(&place.parent)?;
+            let result = dir.search(|fd| {
+                let mut path = format!("/proc/self/fd/{}/", fd.as_raw_fd()).into_bytes();
+                path.extend_from_slice(place.name.entry().to_bytes());
+                action(&Path::Entry(CString::new(path).map_err(|_| Errno::INVAL)?))
+            });
+            if !matches!(result, Err(Errno::NOENT)) {
+                return Ok(result?);
             }
-            Place::Root | Place::Gone => self.with_handle(inode, |fd| Ok(action(&Path::Link(descriptor::link(fd)))?)),
         }
+        self.with_own_path(inode, action)
+    }
+
+    /// Calls `action` with a path to the inode itself, whatever its entries are now.
+    fn with_own_path<T>(&self, inode: &Arc<Inode>, mut action: impl FnMut(&Path) -> rustix::io::Result<T>) -> Result<T> {
+        self.with_handle(inode, |fd| Ok(action(&Path::Link(descriptor::link(fd)))?))
     }
 }
 
