@@ -225,6 +225,9 @@ impl View {
         };
         drop(table);
         drop(closed);
+        if !dropped.is_empty() {
+            self.streams.forget(&dropped);
+        }
         result
     }
 
