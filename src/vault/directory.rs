@@ -33,14 +33,17 @@ pub(super) fn pin(cipher: &NameCipher, id: DirId, dir: BorrowedFd<'_>) -> Result
     let bytes = cipher.seal_dirid(id);
     let pinned = descriptor::with_permission(dir, Mode::RWXU, || match temporary::read_small(dir, DIRID_FILE, DIRID_LEN) {
         Ok(there) if there == bytes => Ok(()),
-        Ok(_) | Err(Errno::NOENT) => {
-            let before = rustix::fs::fstat(dir)?;
-            temporary::write_durably(dir, DIRID_FILE, &bytes)?;
-            descriptor::set_times(dir, &times(&before))
-        }
+        Ok(_) | Err(Errno::NOENT) => keeping_times(dir, || temporary::write_durably(dir, DIRID_FILE, &bytes)),
         Err(error) => Err(error),
     });
     Ok(pinned?)
+}
+
+/// Runs `action`, which changes what of ours is in the directory, and gives the directory the times back that it had: they are those of what the view shows.
+fn keeping_times(dir: BorrowedFd<'_>, action: impl FnOnce() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    let before = rustix::fs::fstat(dir)?;
+    action()?;
+    descriptor::set_times(dir, &times(&before))
 }
 
 /// The times of access and modification.
@@ -59,9 +62,9 @@ fn times(stat: &Stat) -> Timestamps {
 pub(super) fn empty(dir: BorrowedFd<'_>) -> Result<bool> {
     let ours = descriptor::with_permission(dir, Mode::RWXU, || {
         let ours = own_files(dir)?;
-        for name in &ours {
-            rustix::fs::unlinkat(dir, name, AtFlags::empty())?;
-        }
+        keeping_times(dir, || {
+            ours.iter().try_for_each(|name| rustix::fs::unlinkat(dir, name, AtFlags::empty()))
+        })?;
         Ok(ours)
     })?;
     Ok(!ours.is_empty())

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::name::{CipherName, DirId, ENCODED_MAX, NameCipher, PlainName};
-use crate::sys::temporary;
-use rustix::fs::AtFlags;
+use crate::sys::{descriptor, temporary};
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
@@ -16,7 +16,8 @@ pub(super) fn open(
     name_file: CString,
     fd: BorrowedFd<'_>,
 ) -> Option<(PlainName, CipherName)> {
-    let encoded = temporary::read_small(fd, &name_file, ENCODED_MAX).ok()?;
+    // A directory may be listed without permission to search it.
+    let encoded = descriptor::with_permission(fd, Mode::XUSR, || temporary::read_small(fd, &name_file, ENCODED_MAX)).ok()?;
     if !cipher.long_entry_fits(stored, &encoded) {
         return None;
     }

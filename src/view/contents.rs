@@ -65,8 +65,9 @@ impl View {
     /// # Errors
     /// What the operating system says.
     pub fn fsyncdir(&self, node: NodeId, what: Durability) -> Result<()> {
-        let dir = self.directory(node)?;
-        let readable = descriptor::reopen(dir.fd(), OFlags::RDONLY | OFlags::DIRECTORY);
+        // A removed directory has no id, so it is not looked at as a directory.
+        let inode = self.inode(node)?;
+        let readable = self.with_handle(&inode, |fd| Ok(descriptor::reopen(fd, OFlags::RDONLY | OFlags::DIRECTORY)))?;
         let synced = match (readable, what) {
             (Ok(fd), Durability::Data) => rustix::fs::fdatasync(fd),
             (Ok(fd), Durability::All) => rustix::fs::fsync(fd),

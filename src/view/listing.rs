@@ -5,16 +5,15 @@ use super::{DirEntry, Fill, NodeId, View};
 use crate::error::{Error, Result};
 use crate::folder::Folder;
 use crate::name::{CipherName, PlainName};
-use crate::sys::descriptor;
 use lru::LruCache;
 use parking_lot::Mutex;
-use rustix::fs::{Dir, FileType, OFlags};
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 /// A listing under way: a directory stream, and the entry that was read but did not fit the last reply.
-struct Stream {
+pub(super) struct Stream {
     dir: Dir,
     unread: Option<Stored>,
     /// When it was opened, and the directory's times then: what it has read ahead is old once the directory was changed.
@@ -45,7 +44,7 @@ impl Streams {
         }
     }
 
-    fn take(&self, dir: &Directory<'_>, offset: u64) -> Result<Stream> {
+    fn go_on(&self, dir: &Directory<'_>, offset: u64) -> Result<Stream> {
         let stat = rustix::fs::fstat(dir.fd())?;
         let changed = (stat.st_mtime, stat.st_mtime_nsec);
         if offset != 0
@@ -55,9 +54,7 @@ impl Streams {
         {
             return Ok(stream);
         }
-        // By its link: `.` would need permission to search the directory, which who lists it need not have.
-        let fd = descriptor::reopen(dir.fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut stream = Dir::new(fd)?;
+        let mut stream = Dir::new(dir.open_listing()?)?;
         if offset != 0 {
             stream.seek(offset.cast_signed())?;
         }
@@ -69,6 +66,13 @@ impl Streams {
         })
     }
 
+    /// What was left of these inodes, to be dropped: they are not known any more, and their numbers may be others' next.
+    pub(super) fn take(&self, nodes: &[NodeId]) -> Vec<Stream> {
+        let mut left = self.left.lock();
+        let keys: Vec<_> = left.iter().map(|(key, _)| *key).filter(|(node, _)| nodes.contains(node)).collect();
+        keys.iter().filter_map(|key| left.pop(key)).collect()
+    }
+
     /// Keeps a stream for the next request, and lets go of those that nobody came back for.
     fn leave(&self, node: NodeId, offset: u64, stream: Stream) {
         let mut left = self.left.lock();
@@ -76,15 +80,6 @@ impl Streams {
         while left.peek_lru().is_some_and(|(_, stream)| stream.is_old()) {
             closed.push(left.pop_lru().map(|(_, stream)| stream));
         }
-        drop(left);
-        drop(closed);
-    }
-
-    /// Lets go of the streams of inodes that are not known any more.
-    pub(super) fn forget(&self, nodes: &[NodeId]) {
-        let mut left = self.left.lock();
-        let gone: Vec<_> = left.iter().map(|(key, _)| *key).filter(|(node, _)| nodes.contains(node)).collect();
-        let closed: Vec<_> = gone.iter().filter_map(|key| left.pop(key)).collect();
         drop(left);
         drop(closed);
     }
@@ -142,7 +137,7 @@ impl View {
 
     fn list(&self, node: NodeId, offset: u64, with: With, fill: &mut dyn FnMut(&DirEntry<'_>) -> Fill) -> Result<()> {
         let mut dir = self.directory(node)?;
-        let mut stream = self.streams.take(&dir, offset)?;
+        let mut stream = self.streams.go_on(&dir, offset)?;
         let mut position = offset;
         while let Some(stored) = stream.next()? {
             let next = stored.next;

@@ -219,15 +219,12 @@ impl View {
         let dropped = table.take_dropped();
         // Before anybody can look up such an inode again, and open it a second time.
         let closed = if dropped.is_empty() {
-            Vec::new()
+            (Vec::new(), Vec::new())
         } else {
-            self.descriptors.forget(&dropped)
+            (self.descriptors.forget(&dropped), self.streams.take(&dropped))
         };
         drop(table);
         drop(closed);
-        if !dropped.is_empty() {
-            self.streams.forget(&dropped);
-        }
         result
     }
 

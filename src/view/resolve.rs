@@ -46,11 +46,18 @@ impl Directory<'_> {
         self.handle.fd()
     }
 
-    /// Calls `action` with the directory's descriptor, to get at one of its entries; where its mode does not let us search it, with that permission for a moment.
+    /// Calls `action` with the directory's descriptor, to get at one of its entries.
     ///
     /// For entries that are known: who holds a descriptor of one needs no permission for the directory, and paths the kernel checks before it asks us.
     pub(super) fn search<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-        search(&self.inode, self.fd(), action)
+        permitted(Mode::XUSR, &self.inode, self.fd(), action)
+    }
+
+    /// Opens the directory to list it: by its link, for `.` would need permission to search it. Its mode may have changed since the application opened it.
+    pub(super) fn open_listing(&self) -> rustix::io::Result<OwnedFd> {
+        permitted(Mode::RUSR, &self.inode, self.fd(), |fd| {
+            descriptor::reopen(fd, OFlags::RDONLY | OFlags::DIRECTORY)
+        })
     }
 
     /// What is at the entry `name` now.
@@ -71,11 +78,17 @@ impl Handle<'_> {
     }
 }
 
-fn search<T>(inode: &Inode, dir: BorrowedFd<'_>, mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+/// Calls `action` with the descriptor of the directory `inode`; where its mode denies it to us, with the permission `grant` for a moment.
+fn permitted<T>(
+    grant: Mode,
+    inode: &Inode,
+    dir: BorrowedFd<'_>,
+    mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
     match action(dir) {
         Err(Errno::ACCESS) => {
             let _change = inode.change();
-            descriptor::with_permission(dir, Mode::XUSR, || action(dir))
+            descriptor::with_permission(dir, grant, || action(dir))
         }
         other => other,
     }
@@ -90,7 +103,7 @@ fn open_in(inode: &Inode, place: &Place, dir: BorrowedFd<'_>, flags: OFlags) -> 
     } else {
         flags | OFlags::NONBLOCK
     };
-    let opened = search(&place.parent, dir, |dir| {
+    let opened = permitted(Mode::XUSR, &place.parent, dir, |dir| {
         rustix::fs::openat(dir, place.name.entry(), flags, Mode::empty())
     })
     .and_then(|fd| {

@@ -124,10 +124,10 @@ impl Generator {
             55 => SlotOp::DataSync,
             56 => SlotOp::Lock(self.values.pick(&[Lock::Shared, Lock::Exclusive, Lock::Unlock], Lock::Unlock)),
             57..59 => SlotOp::Chmod { mode: self.values.mode() },
-            59 => SlotOp::Chown {
-                uid: self.values.id(),
-                gid: self.values.id(),
-            },
+            59 => {
+                let (uid, gid) = self.values.owner();
+                SlotOp::Chown { uid, gid }
+            }
             60..62 => SlotOp::Utimens {
                 times: self.values.times(),
             },
@@ -198,11 +198,14 @@ impl Generator {
         let at = self.values.place(plain, Want::Existing);
         let what = match self.values.rng.random_range(0..100) {
             0..25 => AtOp::Chmod { mode: self.values.mode() },
-            25..37 => AtOp::Chown {
-                uid: self.values.id(),
-                gid: self.values.id(),
-                flags: self.values.nofollow(),
-            },
+            25..37 => {
+                let (uid, gid) = self.values.owner();
+                AtOp::Chown {
+                    uid,
+                    gid,
+                    flags: self.values.nofollow(),
+                }
+            }
             37..60 => AtOp::Utimens {
                 times: self.values.times(),
                 flags: self.values.nofollow(),

@@ -4,7 +4,8 @@
 //! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are), in `values` (attributes
 //! with names that do not fit, targets near the limit). Everything else must be equal.
 //!
-//! The operations come from a seed, which a failure prints: `PLAINVIEW_TEST_SEED` gives it back, `PLAINVIEW_TEST_OPS` says how many there are to be.
+//! The operations come from a seed, which a failure prints: `PLAINVIEW_TEST_SEED` gives it back, `PLAINVIEW_TEST_OPS` says how many there are to be, and
+//! `PLAINVIEW_TEST_SHOWN` how many of the last ones a failure lists.
 
 mod attrs;
 mod generate;
@@ -25,8 +26,10 @@ use crate::harness::{Names, Options, Vault};
 use crate::people::{Who, root_or_skip};
 use generate::Actor;
 use run::Runner;
+use std::fmt::Debug;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use values::Taste;
 
 /// Operations between two comparisons of the trees.
@@ -36,14 +39,24 @@ const FORGET: u64 = 2;
 /// Comparisons between two restarts of the daemon.
 const RESTART: u64 = 8;
 
+/// A number from the environment.
+fn variable<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
+    std::env::var(name).ok().map(|number| number.parse().unwrap())
+}
+
 /// How many operations are to be done.
 fn operations(by_default: u64) -> u64 {
-    std::env::var("PLAINVIEW_TEST_OPS").map_or(by_default, |number| number.parse().unwrap())
+    variable("PLAINVIEW_TEST_OPS").unwrap_or(by_default)
+}
+
+/// How many operations the report of a failure lists.
+fn shown() -> usize {
+    variable("PLAINVIEW_TEST_SHOWN").unwrap_or(20).max(1)
 }
 
 /// Where the operations come from.
 pub(crate) fn seed() -> u64 {
-    std::env::var("PLAINVIEW_TEST_SEED").map_or_else(|_| rand::random(), |number| number.parse().unwrap())
+    variable("PLAINVIEW_TEST_SEED").unwrap_or_else(rand::random)
 }
 
 /// Makes the directory that a run works in. A path with a `..` too many ends in the directories above it, so there are two of them.

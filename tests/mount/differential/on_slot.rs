@@ -24,6 +24,8 @@ pub(super) fn perform(side: &Side, slot: usize, what: &SlotOp) -> Outcome {
             return Ok(Seen::Bytes(bytes));
         }
         SlotOp::Pwrite { offset, data } => return count(io::pwrite(fd, &data.bytes(), *offset)?),
+        // Where a directory's descriptor is says something only to its filesystem.
+        SlotOp::Seek { .. } if FileType::from_raw_mode(fs::fstat(fd)?.st_mode) == FileType::Directory => {}
         SlotOp::Seek { to } => return Ok(Seen::Count(fs::seek(fd, *to)?)),
         SlotOp::SeekSparse { offset, to } => return seek_sparse(fd, *offset, *to),
         SlotOp::Resize { len } => fs::ftruncate(fd, *len)?,

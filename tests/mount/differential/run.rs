@@ -8,13 +8,11 @@ use super::tree::{Tree, bytes_differ};
 use super::user::act_as;
 use super::values::Taste;
 use crate::people::Who;
-use rustix::fs::{self, AtFlags};
+use rustix::fs::{self, AtFlags, Mode};
 use rustix::io::{self, Errno};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-/// How many operations a report shows.
-const SHOWN: usize = 20;
 /// The number of entries from which on operations that remove many are preferred.
 const MANY: usize = 250;
 
@@ -37,6 +35,8 @@ pub(super) struct Runner {
     generator: Generator,
     done: u64,
     recent: VecDeque<String>,
+    /// How many operations a report shows.
+    shown: usize,
     actor: Actor,
 }
 
@@ -52,6 +52,7 @@ impl Runner {
             generator: Generator::new(seed, clock, taste, actor),
             done: 0,
             recent: VecDeque::new(),
+            shown: super::shown(),
             actor,
         };
         runner.attach()?;
@@ -82,6 +83,7 @@ impl Runner {
 
     /// Performs `count` operations, comparing what each shows.
     pub(super) fn run(&mut self, count: u64) -> Result<(), Difference> {
+        self.open_root()?;
         let result = (0..count).try_for_each(|_| {
             let sides = self.sides.as_ref().ok_or_else(|| self.difference("nothing is open"))?;
             let op = self.generator.next(&sides[0]);
@@ -95,6 +97,14 @@ impl Runner {
         result
     }
 
+    /// Makes both roots accessible: their own modes may have been changed, so that nothing could be reached any more.
+    fn open_root(&self) -> Result<(), Difference> {
+        for side in self.sides.iter().flatten() {
+            fs::fchmod(side.root(), Mode::from_raw_mode(0o777)).map_err(|errno| self.difference(&format!("chmod of the root: {errno}")))?;
+        }
+        Ok(())
+    }
+
     fn step(&mut self, op: &Op) -> Result<(), Difference> {
         self.done += 1;
         if let Op::Become(who) = op {
@@ -104,7 +114,7 @@ impl Runner {
             return Err(self.difference("nothing is open"));
         };
         let (expected, got) = (plain.perform(op), tested.perform(op));
-        if self.recent.len() == SHOWN {
+        if self.recent.len() == self.shown {
             self.recent.pop_front();
         }
         self.recent.push_back(format!("{}: {op:?} = {}", self.done, brief(&expected)));
@@ -127,6 +137,7 @@ impl Runner {
 
     /// Compares both trees and all open descriptors.
     pub(super) fn compare(&mut self) -> Result<(), Difference> {
+        self.open_root()?;
         let Some([plain, tested]) = self.sides.as_ref() else {
             return Err(self.difference("nothing is open"));
         };

@@ -184,6 +184,8 @@ pub(super) fn list(dir: BorrowedFd<'_>, room: usize) -> io::Result<Vec<(Vec<u8>,
         let entry = entry?;
         names.push((entry.file_name().to_bytes().to_vec(), entry.file_type()));
     }
+    // The end of a directory can be where reading it is no longer EISDIR but EINVAL.
+    fs::seek(dir, SeekFrom::Start(0))?;
     names.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(names)
 }

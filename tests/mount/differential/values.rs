@@ -103,11 +103,20 @@ impl Values {
         Perm(mode)
     }
 
-    pub(super) fn id(&mut self) -> Option<u32> {
-        self.pick(
-            &[None, Some(0), Some(1), Some(1000), Some(1001), Some(65_534), Some(3_000_000_000)],
+    /// Owner and group, at least one of them: with neither, chown takes set-user-id away, and of that FUSE's server hears nothing.
+    pub(super) fn owner(&mut self) -> (Option<u32>, Option<u32>) {
+        let ids = [
+            Some(0),
+            Some(1),
+            Some(1000),
+            Some(1001),
+            Some(65_534),
+            Some(3_000_000_000),
             None,
-        )
+            None,
+        ];
+        let uid = self.pick(&ids, None);
+        (uid, self.pick(if uid.is_some() { &ids } else { &ids[..6] }, Some(0)))
     }
 
     pub(super) fn open_flags(&mut self) -> OFlags {
@@ -172,7 +181,8 @@ impl Values {
         self.pick(&[AtFlags::empty(), AtFlags::SYMLINK_NOFOLLOW], AtFlags::empty())
     }
 
-    /// Times of access and modification, none of them between the test's begin and a day later. ext4 knows 1901 to 2446.
+    /// Times of access and modification, none of them between the test's begin and a day later. ext4 knows 1901 to 2446,
+    /// and no fractions in the first and the last second.
     pub(super) fn times(&mut self) -> Times {
         Times {
             access: self.time(),
@@ -189,16 +199,16 @@ impl Values {
                     1,
                     -1,
                     1_000_000_000,
-                    i64::from(i32::MIN),
+                    i64::from(i32::MIN) + 1,
                     i64::from(i32::MAX),
                     (1 << 31),
                     (1 << 32) + 5,
-                    15_032_385_535,
+                    15_032_385_534,
                 ],
                 0,
             ),
-            1 => self.rng.random_range(i64::from(i32::MIN)..0),
-            2 => self.rng.random_range(begin + 2 * A_DAY..15_032_385_535),
+            1 => self.rng.random_range(i64::from(i32::MIN) + 1..0),
+            2 => self.rng.random_range(begin + 2 * A_DAY..15_032_385_534),
             _ => self.rng.random_range(0..begin - A_DAY),
         };
         let nanos = match self.rng.random_range(0..20) {

@@ -162,7 +162,10 @@ fn every_other_length_is_seen() {
         for more in (1..=100).chain([SEALED_LEN - 1, SEALED_LEN, SEALED_LEN + 1, 1 << 20]) {
             let mut bytes = stored.clone();
             bytes.resize(stored.len() + more, 0);
-            lab.plant(genuine, format!("{more} zero bytes more"), &bytes);
+            // Where the file may have holes, whole records of zeros are some, and only the end tells; see `huge_garbage_is_seen_at_once`.
+            if genuine != HOLED || more < SEALED_LEN {
+                lab.plant(genuine, format!("{more} zero bytes more"), &bytes);
+            }
             lab.rng.fill_bytes(&mut bytes[stored.len()..]);
             lab.plant(genuine, format!("{more} random bytes more"), &bytes);
         }
@@ -246,15 +249,14 @@ fn garbage_is_seen() {
 fn huge_garbage_is_seen_at_once() {
     const HUGE: u64 = 8 << 40;
     let mut lab = Lab::new();
-    let mut huge = vec![];
     for (genuine, stored) in [(0, vec![]), (2, lab.stored(2)), (HOLED, lab.stored(HOLED))] {
         let path = lab.plant(genuine, String::from("made huge"), &stored);
         if let Err(error) = File::options().write(true).open(&path).unwrap().set_len(HUGE) {
             eprintln!("SKIPPED: this filesystem has no files of {HUGE} bytes: {error}");
             return;
         }
-        huge.push(lab.trials.pop().unwrap());
     }
+    let huge = std::mem::take(&mut lab.trials);
     let mounted = lab.vault.mount(&[]);
     let begin = Instant::now();
     for (name, _, genuine) in &huge {

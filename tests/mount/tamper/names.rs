@@ -215,11 +215,11 @@ fn a_changed_directory_id_is_damage() {
     let vault = vault_with(|mounted| {
         for number in 0..variants + 4 {
             let path = mounted.path().join(format!("{SECRET}-{number}"));
-            std::fs::create_dir(mounted.path().join("new")).unwrap();
-            std::fs::write(mounted.path().join("new/file"), number.to_string()).unwrap();
-            stored.push(made_in(mounted.vault_path(), || {
-                std::fs::rename(mounted.path().join("new"), &path).unwrap()
-            }));
+            // Under one name they would all have the same id.
+            let new = mounted.path().join(format!("new-{number}"));
+            std::fs::create_dir(&new).unwrap();
+            std::fs::write(new.join("file"), number.to_string()).unwrap();
+            stored.push(made_in(mounted.vault_path(), || std::fs::rename(&new, &path).unwrap()));
         }
     });
     // Two directories' ids exchanged, one removed, and one left as it is.
