@@ -21,80 +21,88 @@ fail() {
 
 step "1. What is needed"
 scripts/setup.sh
+echo "  building ..."
 cargo build --release --locked --quiet
 PATH="$(realpath "${CARGO_TARGET_DIR:-target}/release"):$PATH"
 shown plainview --version
 
 work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-demo.XXXXXX")"
-vault="$work/Vault" plain="$work/Private" files="$work/original"
 clean_up() {
-    if grep -qF " $plain " /proc/self/mountinfo; then
-        plainview umount "$plain" || umount -l "$plain" || fusermount3 -u -z "$plain" || true
+    if grep -qF " $work/Private " /proc/self/mountinfo; then
+        umount -l "$work/Private" 2> /dev/null || fusermount3 -u -z "$work/Private" || true
     fi
+    cd /
     rm -rf --one-file-system "$work"
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM
-mkdir "$plain" "$files"
+cd "$work"
+vault=Vault plain=Private files=Documents
+mkdir $plain $files
 
 step "2. A few hundred real files"
 # Not all of /usr/share/doc: what a minimal system has, and no more than takes a moment.
 collect() {
     local dir
     for dir in /usr/share/common-licenses /usr/share/doc /usr/share/perl /usr/share/zoneinfo /usr/lib/python3 /usr/share/locale /etc; do
-        [ ! -d "$dir" ] || find "$dir" -xdev -type f -size +0 -size -512k -readable 2> /dev/null | sort | head -n 400
+        [ ! -d "$dir" ] || find "$dir" -xdev -type f -size +0 -size -512k -readable 2> /dev/null | sort | sed -n 1,400p
     done
 }
-mapfile -t chosen < <(collect | head -n 600)
-printf '%s\0' "${chosen[@]}" | tar --null --files-from=- -cf - --absolute-names --transform 's,^/,,' | tar -C "$files" -xf -
-ln -s "$(basename "${chosen[0]}")" "$files/a symlink"
+mapfile -t chosen < <(collect | sed -n 1,600p)
+printf '%s\0' "${chosen[@]}" | tar --null --files-from=- -cf - --absolute-names --transform 's,^/,,' | tar -C $files -xf -
+ln -s "${chosen[0]#/}" "$files/a symlink"
 printf 'The quick brown fox jumps over the lazy dog.\n' > "$files/a very long name, too long for its encrypted form to be the name of a file, $(printf 'which is why there is a form for long names %.0s' 1 2 3)"
-count=$(find "$files" -type f | wc -l)
+count=$(find $files -type f | wc -l)
 [ "$count" -ge 300 ] || fail "only $count files found to copy"
-echo "  $count files, $(du -sh --apparent-size "$files" | cut -f1), from $(printf '%s\n' "${chosen[@]}" | cut -d/ -f2-4 | sort -u | head -n 3 | paste -sd ' ') ..."
+echo "  $count files, $(du -sh --apparent-size $files | cut -f1), from $(printf '%s\n' "${chosen[@]}" | cut -d/ -f2-4 | sort -u | sed -n 1,3p | paste -sd ' ') ..."
 
 step "3. A vault, shown in the clear"
 # A password for a demonstration; by hand, leave --passfile out and type one.
-printf 'an example password\n' > "$work/password"
-shown plainview init --passfile "$work/password" "$vault"
-shown plainview mount --passfile "$work/password" "$vault" "$plain"
-shown sh -c "grep -F ' $plain ' /proc/self/mountinfo | cut -d' ' -f5-"
+printf 'an example password\n' > password
+shown plainview init --passfile password $vault
+shown plainview mount --passfile password $vault $plain
+shown grep plainview-demo /proc/mounts
 
 step "4. Ordinary programs work in it"
-shown cp -a "$files/." "$plain/"
+shown cp -a $files/. $plain/
 
 step "5. Both sides"
-first="$(find "$files" -type f -size +2k -printf '%P\n' | sort | head -n 1)"
+first="$(find $files -type f -size +2k -printf '%P\n' | sort | sed -n 1p)"
 echo "  In the clear, while it is mounted:"
-shown ls "$plain"
+shown ls $plain
 shown head -n 3 "$plain/$first"
 echo "  What is on the disk:"
 shown sh -c "ls '$vault' | head -n 6"
 shown sh -c "find '$vault' -type f -size +2k -not -name 'plainview.*' | sort | head -n 1 | xargs head -c 96 | od -c | head -n 4"
 
 step "6. Unmounted, only ciphertext is left"
-shown plainview umount "$plain"
-shown ls -A "$plain"
-# Every name of five bytes or more, but those that are made of the vault's own words.
-find "$files" -mindepth 1 -printf '%f\n' | awk 'length($0) >= 5' | sort -u > "$work/names"
+shown plainview umount $plain
+shown ls -A $plain
+find $files -mindepth 1 -printf '%f\n' | sort -u > names
+# Those too long to be in random bytes by chance.
+awk 'length($0) >= 8' names > long-names
 # Lines from all files, long enough not to be anywhere by chance.
-find "$files" -type f -print0 | xargs -0 -n 1 sh -c 'LC_ALL=C grep -a -m 5 -E "^[[:print:]]{16,}$" "$0" || true' | sort -u > "$work/lines"
-found_names=$( (find "$vault" -mindepth 1 -printf '%P\n%l\n'; cd "$vault" && find . -type f -not -name plainview.toml -exec cat {} +) | LC_ALL=C grep -a -c -F -f "$work/names" || true)
-found_lines=$(find "$vault" -type f -exec cat {} + | LC_ALL=C grep -a -c -F -f "$work/lines" || true)
-echo "  $(wc -l < "$work/names") names and $(wc -l < "$work/lines") lines of text, looked for in every byte of the vault:"
-echo "  names found: $found_names, lines found: $found_lines"
-[ "$found_names" = 0 ] && [ "$found_lines" = 0 ] || fail "there is plaintext in the vault"
+find $files -type f -print0 | xargs -0 -n 1 sh -c 'LC_ALL=C grep -a -m 5 -E "^[[:print:]]{16,}$" "$0" || true' | sort -u > lines
+count_in_vault() { # file with patterns; searches names, symlink targets and all bytes
+    (find $vault -mindepth 1 -printf '%f\n%l\n'; find $vault -type f -not -name plainview.toml -exec cat {} +) | LC_ALL=C grep -a -c -F -f "$1" || true
+}
+same_names=$(find $vault -mindepth 1 -printf '%f\n' | sort -u | comm -12 - names | wc -l)
+found_names=$(count_in_vault long-names)
+found_lines=$(count_in_vault lines)
+echo "  $(wc -l < names) different names and $(wc -l < lines) lines of text, looked for in every name and every byte of the vault:"
+echo "  entries with one of these names: $same_names; names found anywhere: $found_names; lines found anywhere: $found_lines"
+[ "$same_names$found_names$found_lines" = 000 ] || fail "there is plaintext in the vault"
 # The search itself works: it finds them all where they are.
-[ "$(find "$files" -type f -exec cat {} + | LC_ALL=C grep -a -c -F -f "$work/lines")" -gt 0 ] || fail "the search finds nothing at all"
+[ "$(find $files -type f -exec cat {} + | LC_ALL=C grep -a -c -F -f lines)" -gt 0 ] || fail "the search finds nothing at all"
 
 step "7. Mounted again, the files are what they were"
-shown plainview mount --ro --passfile "$work/password" "$vault" "$plain"
-shown diff -r --no-dereference "$files" "$plain"
+shown plainview mount --ro --passfile password $vault $plain
+shown diff -r --no-dereference $files $plain
 sums() { (cd "$1" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum); }
 attributes() { (cd "$1" && find . -mindepth 1 -printf '%P %y %m %U:%G %T@ %l\n' | sort | sha256sum); }
-[ "$(sums "$files")" = "$(sums "$plain")" ] || fail "contents differ"
-[ "$(attributes "$files")" = "$(attributes "$plain")" ] || fail "modes, owners, times or links differ"
-echo "  $count files, equal in contents, modes, owners, times and links. sha256 over all: $(sums "$plain" | cut -c1-16)..."
-shown plainview umount "$plain"
+[ "$(sums $files)" = "$(sums $plain)" ] || fail "contents differ"
+[ "$(attributes $files)" = "$(attributes $plain)" ] || fail "modes, owners, times or links differ"
+echo "  $count files, equal in contents, modes, owners, times and links. sha256 over all: $(sums $plain | cut -c1-16)..."
+shown plainview umount $plain
 
 step "Done. Nothing is left behind."

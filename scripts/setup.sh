@@ -4,7 +4,7 @@
 #     scripts/setup.sh            what a user needs to build and mount: fuse3, a C compiler for linking
 #     scripts/setup.sh --tests    and what the tests need: programs that work in a mount, a Python for scripts/decode.py, an ordinary user to test as
 #
-# Asks nothing. Uses sudo where it is not run as root.
+# Asks nothing, but that sudo may, where it is not run as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,10 @@ tests=no
 [ "${1:-}" != --tests ] || tests=yes
 
 say() { printf '%s\n' "$*" >&2; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+# Without a terminal nobody can type a password, and sudo shall say so instead of waiting.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif [ -t 0 ]; then sudo "$@"; else sudo -n "$@"; fi
+}
 
 # Pairs of a program and the Debian package that has it.
 needed=(fusermount3:fuse3 cc:gcc mount:mount)

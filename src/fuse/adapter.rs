@@ -1,7 +1,9 @@
 //! The kernel's requests, each: unpack, one call into the view, reply.
 
 use super::LIFETIME;
-use super::convert::{allocation, attributes, bare_attributes, caller, changes, kind, node, privileges, privileges_of, rename, set_xattr};
+use super::convert::{
+    allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
+};
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
@@ -202,7 +204,7 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let written = self.call("write", ino, |view, node| {
-            view.write(node, offset, data, privileges(flags, caller(request)))?;
+            view.write(node, offset, data, privileges(flags, caller(request)), origin(flags))?;
             u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
         });
         reply::written(reply, written);

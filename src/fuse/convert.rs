@@ -1,7 +1,7 @@
 //! From fuser's types and the kernel's numbers to the view's types, and back. Pure.
 
 use crate::folder::SeekTo;
-use crate::view::{Allocate, Attr, Caller, NodeId, Privileges, Rename, SetAttr, SetTime, SetXattr, Time};
+use crate::view::{Allocate, Attr, Caller, NodeId, Origin, Privileges, Rename, SetAttr, SetTime, SetXattr, Time};
 use fuser::{FileAttr, INodeNo, RenameFlags, Request, TimeOrNow, WriteFlags};
 use rustix::fs::{FallocateFlags, FileType, XattrFlags};
 use rustix::io::Errno;
@@ -130,6 +130,15 @@ pub(super) fn changes(
         size,
         atime: atime.map(set_time),
         mtime: mtime.map(set_time),
+    }
+}
+
+/// Where a write comes from.
+pub(super) fn origin(flags: WriteFlags) -> Origin {
+    if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
+        Origin::Cache
+    } else {
+        Origin::Application
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::attributes::kill_privileges;
 use super::inode::Inode;
-use super::{Allocate, NodeId, Privileges, View};
+use super::{Allocate, NodeId, Origin, Privileges, View};
 use crate::error::Result;
 use crate::folder::{Contents, Durability, SeekTo};
 use crate::sys::descriptor;
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{FileType, OFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -29,11 +29,13 @@ impl View {
     ///
     /// # Errors
     /// What the operating system says; what could be read before can be read after.
-    pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges) -> Result<()> {
+    pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges, origin: Origin) -> Result<()> {
         let inode = self.inode(node)?;
+        let told = if origin == Origin::Cache { inode.just_modified() } else { None };
         let written = self.change_contents(&inode, |fd, contents| {
             contents.write_at(fd, offset, data)?;
-            privileges.apply(fd)
+            privileges.apply(fd)?;
+            told.map_or(Ok(()), |time| Ok(descriptor::set_times(fd, &modified_at(time))?))
         });
         self.report(&inode, written)
     }
@@ -134,7 +136,7 @@ impl View {
                 if chunk.is_empty() {
                     Ok(())
                 } else {
-                    self.write(to, to_offset + copied, &chunk, privileges)
+                    self.write(to, to_offset + copied, &chunk, privileges, Origin::Application)
                 }
             });
             match moved {
@@ -149,6 +151,17 @@ impl View {
 
     fn read_contents<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(BorrowedFd<'_>, &dyn Contents) -> Result<T>) -> Result<T> {
         self.with_file(inode, |file| file.read(|body| action(body.fd.as_fd(), &*body.contents)))
+    }
+}
+
+fn modified_at(time: Timespec) -> Timestamps {
+    let omit = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_OMIT,
+    };
+    Timestamps {
+        last_access: omit,
+        last_modification: time,
     }
 }
 

@@ -6,11 +6,15 @@ use crate::error::Result;
 use crate::name::{CipherName, DirId};
 use parking_lot::{Mutex, RwLock};
 use rustix::fs::{FileType, Stat};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How many links of one file are remembered. When all of them are removed, its descriptor leads to it, whether there are more or not.
 const PLACES_MAX: usize = 64;
+
+/// Longer than any tick of the kernel's clock (10 ms at 100 Hz), with what a busy machine takes to come to us.
+const TICK_NANOS: i64 = 500_000_000;
 
 /// What makes an inode the same one on disk: device and inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -188,6 +192,21 @@ impl Inode {
             attr,
             generation: self.generation(),
         }
+    }
+
+    /// When it was last modified, if that was a moment ago.
+    ///
+    /// The kernel's clock ticks every few milliseconds. A write to its cache within the tick of the modification time that we told it changes nothing for it, so it
+    /// does not send that time; and if our own writing of those bytes, a moment later, changed it on disk, the file would seem changed once the kernel has
+    /// forgotten it.
+    pub(super) fn just_modified(&self) -> Option<Timespec> {
+        let (tv_sec, nanos) = self.seen.try_lock()?.modified;
+        let time = Timespec {
+            tv_sec,
+            tv_nsec: i64::try_from(nanos).ok()?,
+        };
+        let age = clock_gettime(ClockId::Realtime).checked_sub(time)?;
+        (age.tv_sec == 0 && age.tv_nsec < TICK_NANOS).then_some(time)
     }
 
     /// Announces a change of ours; it counts as ours until the returned guard is dropped, and the next look takes what it finds as ours.

@@ -50,7 +50,7 @@ impl Streams {
         if offset != 0
             && let Some(stream) = self.left.lock().pop(&(dir.inode.node, offset))
             && stream.changed == changed
-            && stream.opened.elapsed() < STREAM_LIFETIME
+            && !stream.is_old()
         {
             return Ok(stream);
         }
@@ -73,13 +73,23 @@ impl Streams {
         keys.iter().filter_map(|key| left.pop(key)).collect()
     }
 
+    /// Keeps a stream for the next request, and lets go of those that nobody came back for.
     fn leave(&self, node: NodeId, offset: u64, stream: Stream) {
-        let evicted = self.left.lock().push((node, offset), stream);
-        drop(evicted);
+        let mut left = self.left.lock();
+        let mut closed = vec![left.push((node, offset), stream).map(|(_, stream)| stream)];
+        while left.peek_lru().is_some_and(|(_, stream)| stream.is_old()) {
+            closed.push(left.pop_lru().map(|(_, stream)| stream));
+        }
+        drop(left);
+        drop(closed);
     }
 }
 
 impl Stream {
+    fn is_old(&self) -> bool {
+        self.opened.elapsed() >= STREAM_LIFETIME
+    }
+
     fn next(&mut self) -> Result<Option<Stored>> {
         if let Some(entry) = self.unread.take() {
             return Ok(Some(entry));

@@ -32,7 +32,7 @@ fn fresh() -> (tempfile::TempDir, View) {
 
 fn put(view: &View, parent: NodeId, name: &[u8], data: &[u8]) -> NodeId {
     let node = view.create(ME, parent, name, 0o644).unwrap().attr.node;
-    view.write(node, 0, data, Privileges::Keep).unwrap();
+    view.write(node, 0, data, Privileges::Keep, Origin::Application).unwrap();
     node
 }
 
@@ -159,7 +159,7 @@ fn an_unlinked_file_goes_on_working_until_it_is_forgotten() {
     for other in 0..300 {
         put(&view, NodeId::ROOT, format!("other {other}").as_bytes(), b"");
     }
-    view.write(node, 5, b" more", Privileges::Keep).unwrap();
+    view.write(node, 5, b" more", Privileges::Keep, Origin::Application).unwrap();
     assert_eq!((get(&view, node), view.getattr(node).unwrap().nlink), (b"still more".to_vec(), 0));
     assert_eq!(errno(view.link(node, NodeId::ROOT, b"back")), Errno::NOENT);
     view.forget(node, 1);
@@ -242,7 +242,7 @@ fn a_change_by_others_raises_the_generation_and_ours_do_not() {
     let (dir, view) = fresh();
     let node = put(&view, NodeId::ROOT, b"file", b"first");
     let first = view.lookup(NodeId::ROOT, b"file").unwrap();
-    view.write(node, 0, b"again", Privileges::Keep).unwrap();
+    view.write(node, 0, b"again", Privileges::Keep, Origin::Application).unwrap();
     view.setattr(
         ME,
         node,
@@ -271,7 +271,7 @@ fn a_change_by_others_raises_the_generation_and_ours_do_not() {
             },
         )
         .unwrap();
-    other.write(theirs, 0, b"theirs", Privileges::Keep).unwrap();
+    other.write(theirs, 0, b"theirs", Privileges::Keep, Origin::Application).unwrap();
     assert_eq!(std::fs::metadata(&stored).unwrap().ino(), node.0);
     let third = view.lookup(NodeId::ROOT, b"name").unwrap();
     assert!(third.generation > second.generation);
@@ -375,7 +375,7 @@ fn a_read_only_view_changes_nothing() {
     let view = View::new(Box::new(Vault::new(&master, Names::Encrypted)), root, options).unwrap();
     let node = view.lookup(NodeId::ROOT, b"file").unwrap().attr.node;
     assert_eq!(get(&view, node), b"there");
-    assert_eq!(errno(view.write(node, 0, b"x", Privileges::Keep)), Errno::ROFS);
+    assert_eq!(errno(view.write(node, 0, b"x", Privileges::Keep, Origin::Application)), Errno::ROFS);
     assert_eq!(errno(view.create(ME, NodeId::ROOT, b"new", 0o644)), Errno::ROFS);
     assert_eq!(errno(view.unlink(NodeId::ROOT, b"file")), Errno::ROFS);
     assert_eq!(

@@ -20,7 +20,7 @@ fn all_names() -> BTreeSet<OsString> {
     let bytes = (1..=255_u8).filter(|byte| *byte != b'/');
     let alone = bytes.clone().filter(|byte| *byte != b'.').map(|byte| vec![byte]);
     let inside = bytes.map(|byte| vec![b'a', byte, b'z']);
-    let long = (1..=255).map(|len| noise_name(len));
+    let long = (1..=255).map(noise_name);
     let all: BTreeSet<_> = alone.chain(inside).chain(long).map(OsString::from_vec).collect();
     assert!(all.len() > 750);
     all

@@ -76,18 +76,6 @@ impl Tree {
         self.0.len()
     }
 
-    /// Without who owns what.
-    pub(crate) fn without_owners(mut self) -> Self {
-        self.0.values_mut().for_each(|entry| entry.owner = (0, 0));
-        self
-    }
-
-    /// Without times.
-    pub(crate) fn without_times(mut self) -> Self {
-        self.0.values_mut().for_each(|entry| entry.modified = (0, 0));
-        self
-    }
-
     /// Without the root itself, whose mode and times nobody copied.
     pub(crate) fn without_root(mut self) -> Self {
         self.0.remove(Path::new(""));

@@ -34,6 +34,7 @@ use pending::Pending;
 use rustix::fs::Stat;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use unlocked::Unlocked;
 
 /// The state of one regular file of a vault, shared by all who have it open.
@@ -45,6 +46,8 @@ pub struct VaultFile {
     committed: u64,
     /// The header and the file's keys, once they were needed; `None` in an empty file. The lock is held only to copy or set the pointer.
     unlocked: RwLock<Option<Arc<Unlocked>>>,
+    /// Whether the last record was opened, or written, by this state.
+    end_seen: AtomicBool,
     /// The plaintext of the last record, once it was opened or written: at most 4095 bytes. Saves appending writes from reading it.
     tail: Option<Vec<u8>>,
     /// What must be on disk, and is not because the disk did not take it. Readers see it.
@@ -70,6 +73,7 @@ impl VaultFile {
             size,
             committed: len,
             unlocked: RwLock::new(None),
+            end_seen: AtomicBool::new(false),
             tail: None,
             pending: Pending::default(),
         }

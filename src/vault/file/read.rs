@@ -6,9 +6,10 @@ use super::scratch::Scratch;
 use super::unlocked::Unlocked;
 use super::{VaultFile, cut};
 use crate::error::Result;
-use crate::record::{Damage, HEADER_LEN, Place, Position, Reason, RecordNo, SEALED_LEN, Size};
+use crate::record::{Damage, End, HEADER_LEN, Holes, Place, Position, Reason, RecordNo, SEALED_LEN, Size};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Up to where records are read together with the header, in bytes on disk, when the header is not known yet: reading more at once costs less than
 /// reading twice.
@@ -82,7 +83,11 @@ impl VaultFile {
         out: &mut [u8],
     ) -> Result<(Arc<Unlocked>, Range<usize>)> {
         let (unlocked, at) = self.fetch(disk, run, scratch)?;
+        self.see_end(disk, run, &unlocked)?;
         let Err(damage) = unlocked.open_run(run, &scratch.of(at.end)[at.clone()], out) else {
+            if run.end == End::Last {
+                self.end_seen.store(true, Ordering::Relaxed);
+            }
             return Ok((unlocked, at));
         };
         // Perhaps another program has put another file's bytes into this one. Then the records are good, and only the keys are not theirs.
@@ -93,6 +98,20 @@ impl VaultFile {
         let (unlocked, at) = self.fetch(disk, run, scratch)?;
         unlocked.open_run(run, &scratch.of(at.end)[at.clone()], out)?;
         Ok((unlocked, at))
+    }
+
+    /// Opens the last record of a file that may have holes, if it was not opened yet: a hole carries no tag, so what was appended to such a file would pass for
+    /// holes where nobody reads on to its end.
+    fn see_end(&self, disk: &dyn Disk, run: Run, unlocked: &Unlocked) -> Result<()> {
+        let seen = run.end == End::Last || self.tail.is_some() || self.end_seen.load(Ordering::Relaxed);
+        match (unlocked.holes(), self.size) {
+            (Holes::Allowed, Size::Cut(shown)) => Err(cut(shown).into()),
+            (Holes::Allowed, Size::Whole(len)) if !seen => {
+                let end = Run::to_end(len, len);
+                self.open_run(disk, end, &mut vec![0; end.len])
+            }
+            (Holes::Allowed, Size::Whole(_)) | (Holes::Forbidden, _) => Ok(()),
+        }
     }
 
     /// Reads the records of `run` from disk, and the header with them if it is not known yet. They are in `scratch` at the range that is returned.
