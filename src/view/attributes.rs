@@ -2,7 +2,7 @@
 
 use super::descriptors::Open;
 use super::inode::{Identity, Inode, Verdict};
-use super::{Attr, Caller, NodeId, SetAttr, SetTime, Time, View};
+use super::{Attr, Caller, NodeId, Origin, SetAttr, SetTime, Time, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
@@ -101,6 +101,15 @@ impl View {
         self.change_contents(inode, |fd, contents| contents.resize(fd, size))
     }
 
+    /// The mode of a file that has set-user-id or set-group-id, to be restored after a write that comes late: the application may have set them after its
+    /// write, and the operating system takes them when an ordinary user's daemon writes.
+    pub(super) fn privileges_before(&self, fd: BorrowedFd<'_>, origin: Origin) -> Result<Option<u32>> {
+        if self.daemon.uid == 0 || origin == Origin::Application {
+            return Ok(None);
+        }
+        Ok(Some(rustix::fs::fstat(fd)?.st_mode).filter(|mode| mode & SETID != 0))
+    }
+
     /// Calls `action` with a file's contents, locked for writing.
     pub(super) fn change_contents<T>(
         &self,
@@ -131,6 +140,14 @@ pub(super) fn kill_privileges(fd: BorrowedFd<'_>, caller: Caller) -> Result<()> 
     let kept = if group_goes { mode & !SETID } else { mode & !0o4000 };
     if kept != mode {
         descriptor::chmod(fd, Mode::from_raw_mode(kept & 0o7777))?;
+    }
+    Ok(())
+}
+
+/// Gives a file the mode back that it had.
+pub(super) fn restore_privileges(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    if rustix::fs::fstat(fd)?.st_mode != mode {
+        descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
     }
     Ok(())
 }

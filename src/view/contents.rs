@@ -1,6 +1,6 @@
 //! The contents of regular files: reading, writing, space, durability.
 
-use super::attributes::kill_privileges;
+use super::attributes::{kill_privileges, restore_privileges};
 use super::inode::Inode;
 use super::{Allocate, NodeId, Origin, Privileges, View};
 use crate::error::Result;
@@ -33,8 +33,10 @@ impl View {
         let inode = self.inode(node)?;
         let told = if origin == Origin::Cache { inode.just_modified() } else { None };
         let written = self.change_contents(&inode, |fd, contents| {
+            let mode = self.privileges_before(fd, origin)?;
             contents.write_at(fd, offset, data)?;
             privileges.apply(fd)?;
+            mode.map_or(Ok(()), |mode| restore_privileges(fd, mode))?;
             told.map_or(Ok(()), |time| Ok(descriptor::set_times(fd, &modified_at(time))?))
         });
         self.report(&inode, written)
