@@ -170,12 +170,12 @@ impl View {
         match with {
             With::Names => {
                 let node = self.table.read().listed(stored.ino);
-                let kind = match stored.kind {
-                    // Not every filesystem says.
-                    FileType::Unknown => dir
-                        .stat(&name)
-                        .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
-                    kind => kind,
+                // Not every filesystem says what an entry is.
+                let kind = if stored.kind == FileType::Unknown {
+                    dir.stat(&name)
+                        .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
+                } else {
+                    stored.kind
                 };
                 Ok(fill(&DirEntry {
                     node,
