@@ -228,8 +228,11 @@ impl<'v> Mounted<'v> {
             return;
         };
         let deadline = Instant::now() + PATIENCE;
+        // The kernel keeps an inode that it is writing back, so it is asked again.
         while self.descriptors() != Some(before) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
+            rustix::fs::sync();
+            self.forget_all();
         }
         if self.descriptors() == Some(before) {
             return;

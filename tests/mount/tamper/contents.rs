@@ -206,9 +206,9 @@ fn moved_records_are_seen() {
                     lab.plant(genuine, format!("parts {one} and {other} exchanged"), &copied.concat());
                 }
             }
-            for other in 0..foreign.len() {
+            for (other, part) in foreign.iter().enumerate() {
                 let mut copied = own.clone();
-                copied[one] = foreign[other].clone();
+                copied[one] = part.clone();
                 lab.plant(genuine, format!("part {other} of another file over part {one}"), &copied.concat());
             }
         }
