@@ -243,11 +243,12 @@ impl Generator {
                 value: self.values.xattr_value(),
                 flags: self.values.xattr_flags(),
             },
-            40..52 => {
+            // An ACL from who is not in the file's group takes set-group-id away. The kernel tells FUSE's server so in a way that fuser does not know.
+            40..52 if self.who == Who::Root => {
                 let (name, value) = self.values.acl();
                 XattrOp::SetAcl { name, value }
             }
-            52..72 => XattrOp::Get {
+            40..72 => XattrOp::Get {
                 name,
                 room: self.values.pick(&[0, 1, 16, 500], 500),
             },
