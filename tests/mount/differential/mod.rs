@@ -73,7 +73,9 @@ fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor) {
     let vault = Vault::new(options);
     let plain = vault.scratch().dir("plain", owner);
     let mut mounted = vault.mount(args);
-    let mut runner = mounted.enter(|point| Runner::new(&make_tree(&plain), &make_tree(point), seed(), taste, actor).unwrap());
+    let seed = seed();
+    println!("PLAINVIEW_TEST_SEED={seed}"); // for a failure that is not the runner's
+    let mut runner = mounted.enter(|point| Runner::new(&make_tree(&plain), &make_tree(point), seed, taste, actor).unwrap());
     let operations = operations(20_000);
     for round in 1..=operations.div_ceil(COMPARE) {
         let count = COMPARE.min(operations - (round - 1) * COMPARE);
