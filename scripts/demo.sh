@@ -13,6 +13,10 @@ shown() { # a command, shown and run
     printf '  $ %s\n' "$*"
     "$@" 2>&1 | sed 's/^/    /'
 }
+shown_line() { # the same for a line of shell
+    printf '  $ %s\n' "$1"
+    bash -c "$1" 2>&1 | sed 's/^/    /'
+}
 fail() {
     printf 'demo: %s\n' "$*" >&2
     exit 1
@@ -72,8 +76,8 @@ echo "  In the clear, while it is mounted:"
 shown ls $plain
 shown head -n 3 "$plain/$first"
 echo "  What is on the disk:"
-shown sh -c "ls '$vault' | head -n 6"
-shown sh -c "find '$vault' -type f -size +2k -not -name 'plainview.*' | sort | head -n 1 | xargs head -c 96 | od -c | head -n 4"
+shown_line "ls $vault | head -n 6"
+shown_line "find $vault -type f -size +2k -not -name 'plainview.*' | head -n 1 | xargs head -c 96 | od -c | head -n 4"
 
 step "6. Unmounted, only ciphertext is left"
 shown plainview umount $plain

@@ -17,7 +17,7 @@ impl View {
         let _change = at.parent().change();
         let made = || {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            Ok(rustix::fs::openat(at.fd(), at.name.entry(), flags, permissions(mode))?)
+            Ok(rustix::fs::openat(at.fd(), at.name.entry(), flags, self.first_mode(caller, mode))?)
         };
         let fd = self.make(&at, made)?;
         self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
@@ -40,7 +40,13 @@ impl View {
         let device = u64::from(rdev);
         let _change = at.parent().change();
         self.make(&at, || {
-            Ok(rustix::fs::mknodat(at.fd(), at.name.entry(), kind, permissions(mode), device)?)
+            Ok(rustix::fs::mknodat(
+                at.fd(),
+                at.name.entry(),
+                kind,
+                self.first_mode(caller, mode),
+                device,
+            )?)
         })?;
         self.made(caller, &at, mode)
     }
@@ -52,7 +58,9 @@ impl View {
     pub fn mkdir(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
         let at = self.new_entry(parent, name)?;
         let _change = at.parent().change();
-        self.make(&at, || Ok(rustix::fs::mkdirat(at.fd(), at.name.entry(), permissions(mode))?))?;
+        self.make(&at, || {
+            Ok(rustix::fs::mkdirat(at.fd(), at.name.entry(), self.first_mode(caller, mode))?)
+        })?;
         self.made(caller, &at, mode)
     }
 
@@ -125,7 +133,8 @@ impl View {
 
     /// Takes back an entry that was made but could not be given to whom it belongs.
     fn keep(&self, at: &EntryAt<'_>, given: Result<()>) -> Result<()> {
-        if given.is_err() {
+        // What is not ours is not to be removed.
+        if given.as_ref().is_err_and(|error| !matches!(error, Error::Stale)) {
             // If it cannot be taken back either, the first error is the one to tell.
             let _ = rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::empty())
                 .or_else(|_| rustix::fs::unlinkat(at.fd(), at.name.entry(), AtFlags::REMOVEDIR));
@@ -154,8 +163,10 @@ impl View {
         }
         Ok(())
     }
-}
 
-fn permissions(mode: u32) -> Mode {
-    Mode::from_raw_mode(mode & 0o7777)
+    /// The mode to make a file with. One that is given away gets set-user-id and set-group-id only when it is its owner's: until then they would be those of the daemon.
+    fn first_mode(&self, caller: Caller, mode: u32) -> Mode {
+        let kept = if self.gives_away(caller) { 0o1777 } else { 0o7777 };
+        Mode::from_raw_mode(mode & kept)
+    }
 }

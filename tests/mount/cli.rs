@@ -1,7 +1,7 @@
 //! The command line: what each command accepts, what it says, and its exit code.
 
 use crate::harness::{Options, Vault};
-use crate::people::{Who, run, run_with_input};
+use crate::people::{Who, run, run_unmount, run_with_input};
 use crate::places::Scratch;
 use std::fs;
 use std::path::Path;
@@ -114,7 +114,7 @@ fn passwords_come_from_a_file_a_program_or_standard_input() {
         run_with_input(scratch.plainview(me, &CHEAP).args(*init_args).arg(&path), init_input).ok();
         for (args, input) in ways {
             run_with_input(scratch.plainview(me, &["mount"]).args(args).args([&path, &point]), input).ok();
-            run(scratch.plainview(me, &["umount"]).arg(&point)).ok();
+            run_unmount(scratch.plainview(me, &["umount"]).arg(&point)).ok();
         }
     }
     let (both, path) = (["mount", "--passfile", "x", "--extpass", "y"], scratch.path().join("vault 0"));

@@ -1,7 +1,7 @@
 //! From mount to unmount: background and foreground, signals, a daemon that was killed, and how the mount looks to the system.
 
 use crate::harness::{Options, Vault, errno, wait_for};
-use crate::people::{Who, root_or_skip, run};
+use crate::people::{Who, root_or_skip, run, run_unmount};
 use crate::places::{detach, mount_at};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -53,7 +53,7 @@ fn background_mount_answers_when_the_command_is_done() {
                 "a daemon must not hold a directory"
             );
         }
-        run(vault.plainview(who, &["umount"]).arg(vault.point())).ok();
+        run_unmount(vault.plainview(who, &["umount"]).arg(vault.point())).ok();
         wait_for("the daemon's end", || processes_with(vault.point()).is_empty());
         assert_eq!(leftovers(&vault), [""; 0]);
     }
@@ -75,7 +75,9 @@ fn signals_unmount_cleanly() {
     for who in Who::both() {
         let vault = Vault::new(Options::of(who));
         for signal in [Signal::TERM, Signal::INT] {
-            let mounted = vault.mount(&[]);
+            let mut mounted = vault.mount(&[]);
+            // See `run_unmount`.
+            mounted.allow_log("in use");
             let name = format!("{signal:?}");
             mounted.enter(|path| fs::write(path.join(&name), &name).unwrap());
             mounted.signal(signal);
@@ -130,7 +132,7 @@ fn fusermount_unmounts_as_well() {
         let vault = Vault::new(Options::of(who));
         let mounted = vault.mount(&[]);
         mounted.enter(|path| fs::write(path.join("file"), b"contents").unwrap());
-        run(who.command("fusermount3").arg("-u").arg(vault.point())).ok();
+        run_unmount(who.command("fusermount3").arg("-u").arg(vault.point())).ok();
         mounted.wait_for_end();
         assert_eq!(leftovers(&vault), [""; 0]);
     }
@@ -150,7 +152,7 @@ fn a_killed_daemon_leaves_a_dead_mount_that_umount_and_mount_cope_with() {
                 assert_eq!(errno(fs::read(vault.point().join(way))), not_connected);
             });
             if way == "umount" {
-                run(vault.plainview(who, &["umount"]).arg(vault.point())).ok();
+                run_unmount(vault.plainview(who, &["umount"]).arg(vault.point())).ok();
                 assert_eq!(mount_at(vault.point()), None);
             }
             // Where nobody unmounted, straight over the dead mount.

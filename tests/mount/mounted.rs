@@ -1,7 +1,7 @@
 //! A mounted vault, and the daemon behind it: watched, checked at the unmount, and cleaned up whatever happens.
 
 use crate::harness::{PATIENCE, Vault, wait_for};
-use crate::people::{Who, run};
+use crate::people::{Who, run_unmount};
 use crate::places::{detach, mount_at};
 use rustix::mount::{MountFlags, mount_remount};
 use rustix::process::{Pid, Signal, kill_process};
@@ -171,7 +171,7 @@ impl<'v> Mounted<'v> {
     #[track_caller]
     pub(crate) fn unmount(self) {
         self.check_descriptors();
-        run(self.vault.plainview(self.who, &["umount"]).arg(self.path())).ok();
+        run_unmount(self.vault.plainview(self.who, &["umount"]).arg(self.path())).ok();
         self.wait_for_end();
     }
 

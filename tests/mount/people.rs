@@ -8,13 +8,15 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The ordinary user's name.
 pub(crate) const USER: &str = "pvtest";
 
 /// How long a command may take.
 const LONGEST_COMMAND: Duration = Duration::from_secs(300);
+/// How long a new process may take to its exec.
+const LONGEST_START: Duration = Duration::from_secs(10);
 
 /// Who does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,6 +202,21 @@ impl Answer {
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Answer {
     run_with_input(command, b"")
+}
+
+/// As [`run`] for a command that unmounts. Again while the mount is in use: a child process that another test is just starting holds, until its exec, what
+/// this one had open at that moment.
+#[track_caller]
+pub(crate) fn run_unmount(command: &mut Command) -> Answer {
+    let deadline = Instant::now() + LONGEST_START;
+    loop {
+        let answer = run(command);
+        let busy = ["in use", "busy"].iter().any(|word| answer.err.contains(word));
+        if !busy || Instant::now() > deadline {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Runs `command` to its end with `input` on its standard input, which is a pipe. The end is that nobody holds its output open any more.

@@ -1,6 +1,6 @@
 //! Where tests work: scratch directories, and small filesystems that can be filled or made read-only. All are taken away when dropped.
 
-use crate::people::{Who, run};
+use crate::people::{Who, run, run_unmount};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -155,7 +155,7 @@ impl SmallFilesystem {
 
     /// Makes it read-only (`ro`), or writable again (`rw`).
     pub(crate) fn remount(&self, mode: &str) {
-        run(Who::Root.command("mount").arg("-o").arg(format!("remount,{mode}")).arg(&self.point)).ok();
+        run_unmount(Who::Root.command("mount").arg("-o").arg(format!("remount,{mode}")).arg(&self.point)).ok();
     }
 }
 
