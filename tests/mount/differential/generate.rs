@@ -4,7 +4,7 @@ use super::attrs::Clock;
 use super::op::{AtOp, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
 use super::paths::Want;
 use super::side::{SLOTS, Side};
-use super::values::{Taste, Values};
+use super::values::{Taste, Values, ZeroRange};
 use crate::people::Who;
 use rand::RngExt;
 use rustix::fs::{AtFlags, FileType};
@@ -34,9 +34,9 @@ pub(super) enum Actor {
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, actor: Actor) -> Self {
+    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, zero_range: ZeroRange, actor: Actor) -> Self {
         Self {
-            values: Values::new(seed, clock, taste),
+            values: Values::new(seed, clock, taste, zero_range),
             queue: VecDeque::new(),
             marked: VecDeque::new(),
             actor,

@@ -6,7 +6,7 @@ use super::op::{AtOp, Op, Place, SlotOp, Sparse, brief as text};
 use super::side::{Outcome, Seen, Side};
 use super::tree::{Tree, bytes_differ};
 use super::user::act_as;
-use super::values::Taste;
+use super::values::{Taste, ZeroRange};
 use crate::people::Who;
 use rustix::fs::{self, AtFlags, Mode};
 use rustix::io::{self, Errno};
@@ -49,7 +49,7 @@ impl Runner {
             sides: None,
             clock,
             seed,
-            generator: Generator::new(seed, clock, taste, actor),
+            generator: Generator::new(seed, clock, taste, ZeroRange::of(plain)?, actor),
             done: 0,
             recent: VecDeque::new(),
             shown: super::shown(),

@@ -5,8 +5,10 @@ use super::op::{Data, Times};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
-use rustix::fs::{Access, AtFlags, FallocateFlags, OFlags, RenameFlags, SeekFrom, UTIME_NOW, UTIME_OMIT, XattrFlags};
+use rustix::fs::{self, Access, AtFlags, FallocateFlags, Mode, OFlags, RenameFlags, SeekFrom, UTIME_NOW, UTIME_OMIT, XattrFlags};
+use rustix::io::{self, Errno};
 use std::ffi::CString;
+use std::path::Path;
 
 /// Which names may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +28,36 @@ const MIB: u64 = 1 << 20;
 /// Paths are at most 4096 bytes, and names at most 255: deeper trees would meet the first limit at different depths.
 const LONGEST_TARGET: usize = 3000;
 
+/// Whether the filesystem of the plain directory knows FALLOC_FL_ZERO_RANGE, which ours does in any case. tmpfs does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ZeroRange {
+    Known,
+    Unknown,
+}
+
+impl ZeroRange {
+    /// Tries it out.
+    pub(super) fn of(dir: &Path) -> io::Result<Self> {
+        let file = fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
+        match fs::fallocate(&file, FallocateFlags::ZERO_RANGE, 0, 4096) {
+            Err(Errno::OPNOTSUPP) => Ok(Self::Unknown),
+            other => other.map(|()| Self::Known),
+        }
+    }
+}
+
 pub(super) struct Values {
     pub(super) rng: StdRng,
+    zero_range: ZeroRange,
     names: Vec<Vec<u8>>,
     clock: Clock,
 }
 
 impl Values {
-    pub(super) fn new(seed: u64, clock: Clock, taste: Taste) -> Self {
+    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, zero_range: ZeroRange) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
+            zero_range,
             names: names(taste),
             clock,
         }
@@ -143,19 +165,21 @@ impl Values {
     pub(super) fn fallocate_flags(&mut self) -> FallocateFlags {
         let (keep, punch, zero) = (FallocateFlags::KEEP_SIZE, FallocateFlags::PUNCH_HOLE, FallocateFlags::ZERO_RANGE);
         // PUNCH_HOLE alone, and together with ZERO_RANGE, is refused.
-        self.pick(
-            &[
-                FallocateFlags::empty(),
-                keep,
-                punch | keep,
-                punch | keep,
-                zero,
-                zero | keep,
-                punch,
-                punch | zero,
-            ],
+        let flags = [
+            FallocateFlags::empty(),
             keep,
-        )
+            punch | keep,
+            punch | keep,
+            punch,
+            punch | zero,
+            zero,
+            zero | keep,
+        ];
+        let zeroes = match self.zero_range {
+            ZeroRange::Known => flags.len(),
+            ZeroRange::Unknown => flags.len() - 2,
+        };
+        self.pick(&flags[..zeroes], keep)
     }
 
     pub(super) fn rename_flags(&mut self) -> RenameFlags {
