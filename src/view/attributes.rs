@@ -2,7 +2,7 @@
 
 use super::descriptors::Open;
 use super::inode::{Identity, Inode, Verdict};
-use super::{Attr, Caller, NodeId, Origin, SetAttr, SetTime, Time, View};
+use super::{Attr, Caller, NodeId, SetAttr, SetTime, Time, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
@@ -85,29 +85,21 @@ impl View {
                 self.with_handle(&inode, |fd| kill_privileges(fd, caller))?;
             }
         }
-        let stat = self.with_handle(&inode, |fd| {
+        let (mark, stat) = self.with_handle(&inode, |fd| {
             change_owner(fd, changes)?;
             if let Some(mode) = changes.mode {
                 descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
             }
             change_times(fd, changes)?;
-            Ok(rustix::fs::fstat(fd)?)
+            let mark = change.mark();
+            Ok((mark, rustix::fs::fstat(fd)?))
         })?;
-        change.settle(&stat);
+        change.settle(mark, &stat);
         Ok(self.attr(&inode, &stat))
     }
 
     fn resize(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
         self.change_contents(inode, |fd, contents| contents.resize(fd, size))
-    }
-
-    /// The mode of a file that has set-user-id or set-group-id, to be restored after a write that comes late: the application may have set them after its
-    /// write, and the operating system takes them when an ordinary user's daemon writes.
-    pub(super) fn privileges_before(&self, fd: BorrowedFd<'_>, origin: Origin) -> Result<Option<u32>> {
-        if self.daemon.uid == 0 || origin == Origin::Application {
-            return Ok(None);
-        }
-        Ok(Some(rustix::fs::fstat(fd)?.st_mode).filter(|mode| mode & SETID != 0))
     }
 
     /// Calls `action` with a file's contents, locked for writing.
@@ -121,7 +113,8 @@ impl View {
             file.write(|body| {
                 self.make_writable(inode, body)?;
                 let result = action(body.fd.as_fd(), &mut *body.contents)?;
-                change.settle(&rustix::fs::fstat(&body.fd)?);
+                let mark = change.mark();
+                change.settle(mark, &rustix::fs::fstat(&body.fd)?);
                 Ok(result)
             })
         })

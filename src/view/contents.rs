@@ -3,10 +3,10 @@
 use super::attributes::{kill_privileges, restore_privileges};
 use super::inode::Inode;
 use super::{Allocate, NodeId, Origin, Privileges, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::folder::{Contents, Durability, SeekTo};
 use crate::sys::descriptor;
-use rustix::fs::{FileType, OFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -31,15 +31,36 @@ impl View {
     /// What the operating system says; what could be read before can be read after.
     pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges, origin: Origin) -> Result<()> {
         let inode = self.inode(node)?;
-        let told = if origin == Origin::Cache { inode.just_modified() } else { None };
-        let written = self.change_contents(&inode, |fd, contents| {
-            let mode = self.privileges_before(fd, origin)?;
-            contents.write_at(fd, offset, data)?;
-            privileges.apply(fd)?;
-            mode.map_or(Ok(()), |mode| restore_privileges(fd, mode))?;
-            told.map_or(Ok(()), |time| Ok(descriptor::set_times(fd, &modified_at(time))?))
+        let written = self.change_contents(&inode, |fd, contents| match origin {
+            Origin::Application => {
+                contents.write_at(fd, offset, data)?;
+                privileges.apply(fd)
+            }
+            Origin::Cache => {
+                let before = rustix::fs::fstat(fd)?;
+                contents.write_at(fd, offset, data)?;
+                privileges.apply(fd)?;
+                self.leave_to_kernel(fd, &before, privileges)
+            }
         });
         self.report(&inode, written)
+    }
+
+    /// Undoes what a write that comes late from the kernel's cache changed besides the contents.
+    ///
+    /// The kernel has changed the modification time when the application wrote, and sends it by itself, perhaps before the bytes; or it has not, when that was within the
+    /// tick of its clock in which it was told the time, and a later one would make the file seem changed once the kernel has forgotten it. The application may
+    /// have set set-user-id after its write, and the operating system takes it away when an ordinary user's daemon writes.
+    fn leave_to_kernel(&self, fd: BorrowedFd<'_>, before: &Stat, privileges: Privileges) -> Result<()> {
+        let mut undone = descriptor::set_times(fd, &modified_at(before)).map_err(Error::from);
+        if self.daemon.uid != 0 && privileges == Privileges::Keep {
+            undone = undone.and_then(|()| restore_privileges(fd, before.st_mode));
+        }
+        match undone {
+            // Of a file that is not ours but that we may write to, we may change no more than that.
+            Err(Error::Os(Errno::PERM)) => Ok(()),
+            undone => undone,
+        }
     }
 
     /// Makes a file durable.
@@ -51,11 +72,15 @@ impl View {
         if inode.kind != FileType::RegularFile {
             return Ok(());
         }
-        let change = inode.change();
         let synced = self.with_file(&inode, |file| {
             file.write(|body| {
+                // A change of ours only where something could not be written before.
+                let change = body.contents.has_pending().then(|| inode.change());
                 body.contents.sync(body.fd.as_fd(), what)?;
-                change.settle(&rustix::fs::fstat(&body.fd)?);
+                if let Some(change) = change {
+                    let mark = change.mark();
+                    change.settle(mark, &rustix::fs::fstat(&body.fd)?);
+                }
                 Ok(())
             })
         });
@@ -156,14 +181,17 @@ impl View {
     }
 }
 
-fn modified_at(time: Timespec) -> Timestamps {
+fn modified_at(stat: &Stat) -> Timestamps {
     let omit = Timespec {
         tv_sec: 0,
         tv_nsec: UTIME_OMIT,
     };
     Timestamps {
         last_access: omit,
-        last_modification: time,
+        last_modification: Timespec {
+            tv_sec: stat.st_mtime,
+            tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(UTIME_OMIT),
+        },
     }
 }
 

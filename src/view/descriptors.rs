@@ -129,7 +129,10 @@ impl Descriptors {
         if let Some(open) = cache.pinned.get(&inode.node) {
             return Some(Arc::clone(open));
         }
-        inode.open.lock().upgrade()
+        // It was let go of, but somebody still uses it: then it may be needed once more.
+        let open = inode.open.lock().upgrade()?;
+        cache.named.put(inode.node, Arc::clone(&open));
+        Some(open)
     }
 
     /// Takes in a descriptor and closes others that have not been used for long.
@@ -177,7 +180,9 @@ impl Descriptors {
         let mut cache = self.cache.lock();
         let mut closed = Vec::new();
         for node in nodes {
-            closed.extend(cache.pinned.remove(node));
+            if let Some(open) = cache.pinned.remove(node) {
+                cache.named.put(*node, open);
+            }
             if cache.named.peek(node).is_some_and(|open| !open.has_pending()) {
                 closed.extend(cache.named.pop(node));
             }

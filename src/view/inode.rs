@@ -6,15 +6,11 @@ use crate::error::Result;
 use crate::name::{CipherName, DirId};
 use parking_lot::{Mutex, RwLock};
 use rustix::fs::{FileType, Stat};
-use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 /// How many links of one file are remembered. When all of them are removed, its descriptor leads to it, whether there are more or not.
 const PLACES_MAX: usize = 64;
-
-/// Longer than any tick of the kernel's clock (10 ms at 100 Hz), with what a busy machine takes to come to us.
-const TICK_NANOS: i64 = 500_000_000;
 
 /// What makes an inode the same one on disk: device and inode number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +95,10 @@ pub(super) struct Inode {
     changing: AtomicU32,
     /// Whether we changed it since `seen`.
     changed: AtomicBool,
+    /// How many of our changes have ended.
+    ended: AtomicU64,
+    /// How many entries of this directory were removed or moved by us: who looked at one before and books it after may have seen what is not there any more.
+    pub(super) removals: AtomicU64,
     /// Whether damage in it was logged.
     pub(super) damage_logged: AtomicBool,
 }
@@ -129,6 +129,8 @@ impl Inode {
             seen: Mutex::new(Stamp::of(stat)),
             changing: AtomicU32::new(0),
             changed: AtomicBool::new(false),
+            ended: AtomicU64::new(0),
+            removals: AtomicU64::new(0),
             damage_logged: AtomicBool::new(false),
         }
     }
@@ -194,21 +196,6 @@ impl Inode {
         }
     }
 
-    /// When it was last modified, if that was a moment ago.
-    ///
-    /// The kernel's clock ticks every few milliseconds. A write to its cache within the tick of the modification time that we told it changes nothing for it, so it
-    /// does not send that time; and if our own writing of those bytes, a moment later, changed it on disk, the file would seem changed once the kernel has
-    /// forgotten it.
-    pub(super) fn just_modified(&self) -> Option<Timespec> {
-        let (tv_sec, nanos) = self.seen.try_lock()?.modified;
-        let time = Timespec {
-            tv_sec,
-            tv_nsec: i64::try_from(nanos).ok()?,
-        };
-        let age = clock_gettime(ClockId::Realtime).checked_sub(time)?;
-        (age.tv_sec == 0 && age.tv_nsec < TICK_NANOS).then_some(time)
-    }
-
     /// Announces a change of ours; it counts as ours until the returned guard is dropped, and the next look takes what it finds as ours.
     pub(super) fn change(&self) -> Change<'_> {
         self.changing.fetch_add(1, Ordering::SeqCst);
@@ -229,7 +216,9 @@ impl Inode {
             return Ok((*first, Verdict::AsKnown));
         }
         let ours = self.changed.swap(false, Ordering::SeqCst) || self.changing.load(Ordering::SeqCst) > 0;
-        let stat = again()?;
+        let stat = again().inspect_err(|_| {
+            self.changed.fetch_or(ours, Ordering::SeqCst);
+        })?;
         if Identity::of(&stat) != self.identity {
             self.changed.fetch_or(ours, Ordering::SeqCst);
             return Ok((stat, Verdict::Another));
@@ -251,17 +240,32 @@ impl Inode {
 /// A change of ours under way.
 pub(super) struct Change<'a>(&'a Inode);
 
+/// A moment between two changes of ours.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark(u64);
+
 impl Change<'_> {
-    /// Ends the change, which left the inode as `stat` says. A later change by others is told from ours then, however much later.
-    pub(super) fn settle(self, stat: &Stat) {
+    /// Now. To be taken before the look that [`settle`](Self::settle) gets.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.0.ended.load(Ordering::SeqCst))
+    }
+
+    /// Ends the change, which left the inode as `stat`, taken after `mark`, says. A later change by others is told from ours then, however much later. Where another
+    /// change of ours is under way or has ended since, `stat` may be older than that one, and the next look decides.
+    pub(super) fn settle(self, mark: Mark, stat: &Stat) {
         let inode = self.0;
         // Who looks at it meanwhile may wait for what we hold: then the look decides, and takes the change as ours.
         let Some(mut seen) = inode.seen.try_lock() else { return };
-        if inode.changing.load(Ordering::SeqCst) == 1 && Identity::of(stat) == inode.identity {
+        let alone = || inode.changing.load(Ordering::SeqCst) == 1 && inode.ended.load(Ordering::SeqCst) == mark.0;
+        if alone() && Identity::of(stat) == inode.identity {
             *seen = Stamp::of(stat);
             inode.changed.store(false, Ordering::SeqCst);
-            inode.changing.fetch_sub(1, Ordering::SeqCst);
-            std::mem::forget(self);
+            // One that has ended in between has said so before it did.
+            if alone() {
+                inode.ended.fetch_add(1, Ordering::SeqCst);
+                inode.changing.fetch_sub(1, Ordering::SeqCst);
+                std::mem::forget(self);
+            }
         }
     }
 }
@@ -269,6 +273,7 @@ impl Change<'_> {
 impl Drop for Change<'_> {
     fn drop(&mut self) {
         self.0.changed.store(true, Ordering::SeqCst);
+        self.0.ended.fetch_add(1, Ordering::SeqCst);
         self.0.changing.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -32,6 +32,7 @@ use rustix::fs::Stat;
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use table::Table;
 pub use types::*;
 
@@ -168,7 +169,7 @@ impl View {
     /// What is at the entry `name` of `dir` becomes known, and its attributes are shown.
     fn found(&self, dir: &Directory<'_>, name: &CipherName) -> Result<Entry> {
         loop {
-            let moves = self.table.read().moves();
+            let removals = dir.inode.removals.load(Ordering::SeqCst);
             let stat = dir.stat(name)?;
             let known = self.table.read().find(&stat);
             let (stat, verdict) = match &known {
@@ -184,7 +185,7 @@ impl View {
             let booked = if verdict == Verdict::Another {
                 None
             } else {
-                self.book(dir, name, &stat, moves)
+                self.book(dir, name, &stat, removals)
             };
             if let Some(inode) = booked {
                 return Ok(inode.entry(self.attr(&inode, &stat)));
@@ -192,8 +193,9 @@ impl View {
         }
     }
 
-    /// Books a lookup of what `stat` says of the entry `name`; nothing when we have removed or moved entries since there were `moves` of that, so that it may be gone.
-    fn book(&self, dir: &Directory<'_>, name: &CipherName, stat: &Stat, moves: u64) -> Option<Arc<Inode>> {
+    /// Books a lookup of what `stat` says of the entry `name`; nothing when we have removed or moved entries of the directory since there were `removals` of that, so that
+    /// it may be gone.
+    fn book(&self, dir: &Directory<'_>, name: &CipherName, stat: &Stat, removals: u64) -> Option<Arc<Inode>> {
         self.change_table(|table| {
             let place = Place {
                 parent: Arc::clone(&dir.inode),
@@ -201,7 +203,7 @@ impl View {
             };
             let known = table.find(stat);
             let is_there = known.as_ref().is_some_and(|inode| inode.is_at(&dir.inode, name));
-            if !is_there && table.moves() != moves {
+            if !is_there && dir.inode.removals.load(Ordering::SeqCst) != removals {
                 return None;
             }
             let inode = table.intern(stat, place);

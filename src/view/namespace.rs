@@ -6,6 +6,7 @@ use super::resolve::EntryAt;
 use super::table::Table;
 use super::{NodeId, Rename, View};
 use crate::error::{Error, Result};
+use crate::name::DirId;
 use parking_lot::MutexGuard;
 use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
 use rustix::io::Errno;
@@ -75,11 +76,11 @@ impl View {
         let at = self.entry(parent, name)?;
         let before = self.before(&at.stat()?);
         let _changes = (before.change(), at.parent().change());
-        let kept = self.keep_open(&at, &before)?;
         let remove = || Ok(rustix::fs::unlinkat(at.fd(), at.name.entry(), flags)?);
-        let moving = before.inode.as_ref().map(|inode| inode.moving.lock());
+        let id = self.id_of(&before);
+        let (kept, moving) = self.keep_open(&at, Some(&before), None)?;
         let removed = match remove() {
-            Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)) if before.kind == FileType::Directory => self.emptied(&before, remove),
+            Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)) if before.kind == FileType::Directory => self.emptied(&before, id, remove),
             removed => removed,
         };
         self.change_table(|table| match &removed {
@@ -135,18 +136,19 @@ impl View {
             Rename::Exchange => RenameFlags::EXCHANGE,
         };
         let replaced = victim.filter(|_| how == Rename::Replace);
-        let kept = match replaced {
-            Some(victim) => self.keep_open(to, victim)?,
-            None => None,
-        };
         let rename = || {
             let (old, new) = (from.name.entry(), to.name.entry());
             Ok(rustix::fs::renameat_with(from.fd(), old, to.fd(), new, flags)?)
         };
-        let moving = both_moving(moved, victim);
+        let id = replaced.and_then(|victim| self.id_of(victim));
+        // What is exchanged, or what stands in the way, keeps an entry.
+        let (kept, moving) = match replaced {
+            Some(victim) => self.keep_open(to, Some(victim), Some(moved))?,
+            None => (None, both_moving(Some(moved), victim)),
+        };
         let renamed = match (rename(), replaced) {
             (Err(Error::Os(Errno::NOTEMPTY | Errno::EXIST)), Some(victim)) if victim.kind == FileType::Directory => {
-                self.emptied(victim, rename)
+                self.emptied(victim, id, rename)
             }
             (renamed, _) => renamed,
         };
@@ -193,12 +195,38 @@ impl View {
         self.folder.pin_directory_id(dir.id, dir.fd())
     }
 
-    /// Takes a descriptor of an inode whose only known entry is about to go: it may be in use.
-    fn keep_open(&self, at: &EntryAt<'_>, before: &Before) -> Result<Option<Arc<Open>>> {
-        let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_only_at(at.parent(), &at.name)) else {
-            return Ok(None);
-        };
-        let open = match before.kind {
+    /// The id of a directory, to be kept where our own files in it have to go and come back.
+    fn id_of(&self, before: &Before) -> Option<DirId> {
+        let inode = before.inode.as_ref().filter(|_| before.kind == FileType::Directory)?;
+        self.directory_of(inode).ok().map(|dir| dir.id)
+    }
+
+    /// Takes a descriptor of the inode `before` if its only known entry, `at`, is about to go, since it may be in use; and locks it, and the inode that comes in its place, against
+    /// being looked for until that is booked.
+    fn keep_open<'b>(
+        &self,
+        at: &EntryAt<'_>,
+        before: Option<&'b Before>,
+        other: Option<&'b Before>,
+    ) -> Result<(Option<Arc<Open>>, Moving<'b>)> {
+        let inode = before.and_then(|before| before.inode.as_ref());
+        let is_last = || inode.is_some_and(|inode| inode.is_only_at(at.parent(), &at.name));
+        loop {
+            let kept = match inode.filter(|_| is_last()) {
+                Some(inode) => Some(self.open_to_keep(inode)?),
+                None => None,
+            };
+            let moving = both_moving(before, other);
+            // Another of its entries may have gone since. It cannot be opened while it is locked.
+            if kept.is_none() && is_last() {
+                continue;
+            }
+            return Ok((kept, moving));
+        }
+    }
+
+    fn open_to_keep(&self, inode: &Arc<Inode>) -> Result<Arc<Open>> {
+        let open = match inode.kind {
             // One that we may remove but not open nobody has open through us.
             FileType::RegularFile => self.file(inode).or_else(|_| self.handle(inode))?,
             FileType::Directory
@@ -210,7 +238,7 @@ impl View {
             | FileType::Unknown => self.handle(inode)?,
         };
         self.descriptors.pin(inode, &open)?;
-        Ok(Some(open))
+        Ok(open)
     }
 
     /// Books that an entry has gone. If it was the last known one, a descriptor is all that leads to the inode.
@@ -219,8 +247,8 @@ impl View {
         let Some(inode) = &before.inode else { return };
         if !inode.is_gone() {
             self.descriptors.unpin(inode.node);
-        } else if let Some(open) = kept.cloned().or_else(|| self.descriptors.get(inode)) {
-            // It was pinned before, unless two of its links go at once; too many pinned is an error only before anything has gone.
+        } else if let Some(open) = self.descriptors.get(inode).or_else(|| kept.cloned()) {
+            // Once more, since a lookup may have let go of it meanwhile. That too many are pinned was to be said before anything has gone.
             let _ = self.descriptors.pin(inode, &open);
         }
     }
@@ -233,11 +261,10 @@ impl View {
     }
 
     /// Runs `action`, which failed because of our own files in the directory `before`, once more without them.
-    fn emptied(&self, before: &Before, action: impl FnOnce() -> Result<()>) -> Result<()> {
+    fn emptied(&self, before: &Before, id: Option<DirId>, action: impl FnOnce() -> Result<()>) -> Result<()> {
         let Some(open) = before.inode.as_ref().and_then(|inode| self.descriptors.get(inode)) else {
             return Err(Errno::NOTEMPTY.into());
         };
-        let id = before.inode.as_ref().and_then(|inode| *inode.dir_id.read());
         open.with_fd(|fd| {
             if !self.folder.empty_directory(fd)? {
                 return Err(Errno::NOTEMPTY.into());
@@ -261,13 +288,13 @@ fn book_move(table: &mut Table, from: &EntryAt<'_>, to: &EntryAt<'_>, moved: &Be
     table.remove_place(moved.inode.as_ref(), from.parent(), &from.name);
 }
 
+/// Inodes locked against being looked for.
+type Moving<'b> = Vec<MutexGuard<'b, ()>>;
+
 /// Locks both against being looked for until the move is booked, always in the same order.
-fn both_moving<'b>(one: &'b Before, other: Option<&'b Before>) -> Vec<MutexGuard<'b, ()>> {
-    let mut inodes: Vec<_> = [Some(one), other]
-        .into_iter()
-        .flatten()
-        .filter_map(|before| before.inode.as_ref())
-        .collect();
+fn both_moving<'b>(one: Option<&'b Before>, other: Option<&'b Before>) -> Moving<'b> {
+    let both = [one, other].into_iter().flatten();
+    let mut inodes: Vec<_> = both.filter_map(|before| before.inode.as_ref()).collect();
     inodes.sort_by_key(|inode| inode.node);
     inodes.dedup_by_key(|inode| inode.node);
     inodes.into_iter().map(|inode| inode.moving.lock()).collect()

@@ -272,7 +272,11 @@ impl View {
                 let fd = path.with_fd(|path| descriptor::with_permission(path, Mode::RUSR, || descriptor::reopen(path, OFlags::RDONLY)))?;
                 let stat = rustix::fs::fstat(&fd)?;
                 let open = self.opened(fd, &stat, false)?;
-                self.descriptors.pin(inode, &open)?;
+                if inode.is_gone() {
+                    self.descriptors.pin(inode, &open)?;
+                } else {
+                    self.descriptors.insert(inode, &open);
+                }
                 Ok(open)
             }
             None => {
@@ -327,22 +331,25 @@ impl View {
 
     /// Opens an inode at one of its places, and makes sure that it is the same one.
     fn open_at_place(&self, inode: &Arc<Inode>, flags: OFlags) -> Result<(OwnedFd, Stat)> {
+        let mut denied = None;
         for _ in 0..TRIES {
-            let places = inode.places();
-            for place in &places {
-                if let Some(opened) = open_in(inode, place, self.chain(&place.parent)?.fd(), flags)? {
-                    return Ok(opened);
+            let moves = self.table.read().moves();
+            for place in inode.places() {
+                match self.chain(&place.parent).and_then(|dir| open_in(inode, &place, dir.fd(), flags)) {
+                    Ok(Some(opened)) => return Ok(opened),
+                    Ok(None) => {}
+                    // Perhaps by another of its names.
+                    Err(error @ (Error::Stale | Error::Os(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS))) => denied = Some(error),
+                    Err(error) => return Err(error),
                 }
             }
-            // Another file, or none: either we are renaming it, which is waited for here, or somebody else did.
+            // Another file, or none: either we are renaming it or a directory above it, which is waited for here, or somebody else did.
             drop(inode.moving.lock());
-            let now = inode.places();
-            let same = |(one, other): (&Place, &Place)| one.parent.node == other.parent.node && one.name == other.name;
-            if now.len() == places.len() && now.iter().zip(&places).all(same) {
+            if self.table.read().moves() == moves {
                 break;
             }
         }
-        Err(Error::Stale)
+        Err(denied.unwrap_or(Error::Stale))
     }
 
     /// A descriptor of the directory `inode`: the nearest one above it that is open is found first, then those between are opened downwards, so that a deep tree
@@ -365,7 +372,11 @@ impl View {
             closed.push((std::mem::replace(&mut at, above), place));
         };
         for (dir, place) in closed.into_iter().rev() {
-            let (fd, _) = open_in(&dir, &place, handle.fd(), OFlags::PATH)?.ok_or(Error::Stale)?;
+            let Some((fd, _)) = open_in(&dir, &place, handle.fd(), OFlags::PATH)? else {
+                // If we are renaming it, who comes again finds it.
+                drop(dir.moving.lock());
+                return Err(Error::Stale);
+            };
             let open = Arc::new(Open::Path(fd));
             self.descriptors.insert(&dir, &open);
             handle = Handle::path(open)?;

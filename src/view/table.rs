@@ -6,6 +6,7 @@ use crate::name::CipherName;
 use rustix::fs::{FileType, Stat};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// An inode of the table.
 struct Known {
@@ -66,7 +67,7 @@ impl Table {
         self.number(Identity { dev: self.root.dev, ino }).unwrap_or(NodeId(ino))
     }
 
-    /// How many entries were removed or moved so far: who looked at an entry before and books it after may have seen what is not there any more.
+    /// How many entries were removed or moved so far, anywhere.
     pub(super) fn moves(&self) -> u64 {
         self.moves
     }
@@ -146,6 +147,7 @@ impl Table {
     /// Books that the entry `name` of `parent`, which may have been one of the inode's, is not any more.
     pub(super) fn remove_place(&mut self, inode: Option<&Arc<Inode>>, parent: &Inode, name: &CipherName) {
         self.moves += 1;
+        parent.removals.fetch_add(1, Ordering::SeqCst);
         let gone = inode.and_then(|inode| inode.remove_place(parent, name));
         self.released(gone.into_iter().collect());
     }
