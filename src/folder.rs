@@ -36,6 +36,8 @@ pub trait Folder: Send + Sync {
     fn seal_name(&self, dir: DirId, name: &PlainName) -> Result<CipherName>;
     /// The entry `stored` of the directory `dir`, open as `fd`: its plaintext name and stored name, `None` when it is not shown.
     fn open_name(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)>;
+    /// Whether the entry `stored` of any directory is of our own making, and never shown.
+    fn is_own(&self, stored: &CStr) -> bool;
     /// Does what must be durable before the entry `name` appears in the directory `fd`.
     ///
     /// # Errors

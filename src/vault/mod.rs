@@ -112,6 +112,13 @@ impl Folder for Vault {
         opened
     }
 
+    fn is_own(&self, stored: &CStr) -> bool {
+        match self.names {
+            Names::Plain => stored.to_bytes().starts_with(RESERVED),
+            Names::Encrypted => NameCipher::classify(stored) == EntryKind::Reserved,
+        }
+    }
+
     fn before_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) -> Result<()> {
         long::before_entry(name, fd)
     }

@@ -12,10 +12,11 @@ use rustix::io::Errno;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-/// A listing under way: a directory stream, and the entry that was read but did not fit the last reply.
+/// A listing under way: a directory stream, the entry that was read but did not fit the last reply, and the one that comes after the entries of our own.
 pub(super) struct Stream {
     dir: Dir,
     unread: Option<Stored>,
+    ahead: Option<Stored>,
     /// When it was opened, and the directory's times then: what it has read ahead is old once the directory was changed.
     opened: Instant,
     changed: (i64, u64),
@@ -61,6 +62,7 @@ impl Streams {
         Ok(Stream {
             dir: stream,
             unread: None,
+            ahead: None,
             opened: Instant::now(),
             changed,
         })
@@ -90,10 +92,26 @@ impl Stream {
         self.opened.elapsed() >= STREAM_LIFETIME
     }
 
-    fn next(&mut self) -> Result<Option<Stored>> {
+    /// The next entry. Where to go on after it is behind the entries of our own that follow: those may go together with it, and not every filesystem (tmpfs) finds
+    /// its way on from an entry that has gone.
+    fn next(&mut self, folder: &dyn Folder) -> Result<Option<Stored>> {
         if let Some(entry) = self.unread.take() {
             return Ok(Some(entry));
         }
+        let Some(mut entry) = self.ahead.take().map_or_else(|| self.read(), |ahead| Ok(Some(ahead)))? else {
+            return Ok(None);
+        };
+        while let Some(following) = self.read()? {
+            if !folder.is_own(&following.name) {
+                self.ahead = Some(following);
+                break;
+            }
+            entry.next = following.next;
+        }
+        Ok(Some(entry))
+    }
+
+    fn read(&mut self) -> Result<Option<Stored>> {
         let Some(entry) = self.dir.read().transpose()? else {
             return Ok(None);
         };
@@ -139,7 +157,7 @@ impl View {
         let mut dir = self.directory(node)?;
         let mut stream = self.streams.go_on(&dir, offset)?;
         let mut position = offset;
-        while let Some(stored) = stream.next()? {
+        while let Some(stored) = stream.next(&*self.folder)? {
             let next = stored.next;
             if self.show(&mut dir, &stored, with, fill)? == Fill::Full {
                 stream.unread = Some(stored);
@@ -163,6 +181,9 @@ impl View {
                 name: bytes,
                 entry: None,
             }));
+        }
+        if self.folder.is_own(&stored.name) {
+            return Ok(Fill::Taken);
         }
         let Some((plain, name)) = self.open_name(dir, stored) else {
             return Ok(Fill::Taken);
