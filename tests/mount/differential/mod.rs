@@ -13,6 +13,7 @@ mod on_slot;
 mod on_xattr;
 mod op;
 mod paths;
+mod regressions;
 mod run;
 mod selfcheck;
 mod shared;

@@ -97,6 +97,11 @@ impl Runner {
         result
     }
 
+    /// Performs these operations, comparing what each shows.
+    pub(super) fn follow(&mut self, ops: &[Op]) -> Result<(), Difference> {
+        ops.iter().try_for_each(|op| self.step(op))
+    }
+
     /// Makes both roots accessible: their own modes may have been changed, so that nothing could be reached any more.
     fn open_root(&self) -> Result<(), Difference> {
         for side in self.sides.iter().flatten() {
