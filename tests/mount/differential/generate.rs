@@ -49,7 +49,7 @@ impl Generator {
         self.who = who;
     }
 
-    /// Half of the time, so that what is looked at does not always refresh what is remembered.
+    /// Half of the time.
     pub(super) fn now_and_then(&mut self) -> bool {
         self.values.chance(50)
     }

@@ -87,7 +87,9 @@ impl Runner {
         let result = (0..count).try_for_each(|_| {
             let sides = self.sides.as_ref().ok_or_else(|| self.difference("nothing is open"))?;
             let op = self.generator.next(&sides[0]);
-            self.step(&op)
+            self.step(&op)?;
+            // What is looked at refreshes what is remembered of it.
+            if self.generator.now_and_then() { self.look(&op) } else { Ok(()) }
         });
         // Whoever performed the last operation: what follows is root's again.
         if self.actor == Actor::Changing {
@@ -123,18 +125,21 @@ impl Runner {
             self.recent.pop_front();
         }
         self.recent.push_back(format!("{}: {op:?} = {}", self.done, brief(&expected)));
-        let Some([plain, tested]) = self.sides.as_ref() else {
+        let Some([plain, _]) = self.sides.as_ref() else {
             return Ok(());
         };
-        if let Some(what) = disagree(op, plain, &expected, &got) {
-            return Err(self.difference(&format!("{op:?} differs: {what}")));
+        match disagree(op, plain, &expected, &got) {
+            Some(what) => Err(self.difference(&format!("{op:?} differs: {what}"))),
+            None => Ok(()),
         }
-        if self.generator.now_and_then() {
-            for (what, expected, got) in watch(op, plain, tested) {
-                if expected != got {
-                    let (expected, got) = (brief(&expected), brief(&got));
-                    return Err(self.difference(&format!("after {op:?}, {what} differs: expected {expected}, got {got}")));
-                }
+    }
+
+    /// Compares what `op` may have changed.
+    fn look(&self, op: &Op) -> Result<(), Difference> {
+        for (what, expected, got) in self.sides.iter().flat_map(|[plain, tested]| watch(op, plain, tested)) {
+            if expected != got {
+                let (expected, got) = (brief(&expected), brief(&got));
+                return Err(self.difference(&format!("after {op:?}, {what} differs: expected {expected}, got {got}")));
             }
         }
         Ok(())
