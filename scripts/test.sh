@@ -13,6 +13,9 @@ all=(fmt clippy doc decoder unit mount)
 suites=("$@")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
+# Random tests draw a seed each time and print it. Where a failure has to mean that a change brought it, they get the same one each time.
+if [ "${CI:-}" = true ]; then export PLAINVIEW_TEST_SEED="${PLAINVIEW_TEST_SEED:-20261122}"; fi
+
 # Everything temporary is in here, so that a run that was interrupted can be cleaned up. The ordinary user must get in.
 work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-tests.XXXXXX")"
 chmod 755 "$work"

@@ -9,13 +9,13 @@ use crate::places::Scratch;
 use std::path::PathBuf;
 
 /// Two plain directories, both made by `script`, and a runner over them.
-fn twins(script: &str, actor: Actor) -> (Scratch, [PathBuf; 2], Runner) {
+fn twins(script: &str, seed: u64, actor: Actor) -> (Scratch, [PathBuf; 2], Runner) {
     let scratch = Scratch::new(Who::me(), None);
     let trees = ["plain", "tested"].map(|name| make_tree(&scratch.dir(name, Who::me())));
     for tree in &trees {
         run(&mut Who::me().shell(&format!("cd \"$1\"\n{script}"), &[tree])).ok();
     }
-    let runner = Runner::new(&trees[0], &trees[1], seed(), Taste::AnyName, actor).unwrap();
+    let runner = Runner::new(&trees[0], &trees[1], seed, Taste::AnyName, actor).unwrap();
     (scratch, trees, runner)
 }
 
@@ -25,7 +25,7 @@ fn two_plain_directories_behave_alike() {
         if actor == Actor::Changing && !is_root() {
             continue;
         }
-        let (_scratch, _trees, mut runner) = twins("true", actor);
+        let (_scratch, _trees, mut runner) = twins("true", seed(), actor);
         for _ in 0..operations(5_000).div_ceil(500) {
             // On a thread of its own, since acting as another user is.
             Who::me().run(|| runner.run(500).and_then(|()| runner.compare())).unwrap();
@@ -55,7 +55,7 @@ fn differences_between_trees_are_found() {
         ("rm s; touch -d @5.000000007 .", "s: missing"),
         ("rm p; mkdir p; touch -d @5.000000007 .", "got Attrs"),
     ] {
-        let (_scratch, trees, mut runner) = twins(script, Actor::Same);
+        let (_scratch, trees, mut runner) = twins(script, seed(), Actor::Same);
         runner.compare().unwrap();
         run(&mut Who::me().shell(&format!("cd \"$1\"\n{change}"), &[&trees[1]])).ok();
         let report = format!("{:?}", runner.compare().unwrap_err());
@@ -74,12 +74,19 @@ fn differences_between_answers_are_found() {
         "find . -type f -size +0 -exec sh -c 'printf XXXX | dd of=\"$1\" conv=notrunc status=none' sh {} \\;",
     ] {
         // Random operations can undo a difference before one of them meets it, but hardly each time.
-        let once = || {
-            let (_scratch, trees, mut runner) = twins("for n in 0 1 2 3 4 5 6 7 8 9 10 11; do echo some text > n$n; done", Actor::Same);
+        let first = seed();
+        let once = |seed| {
+            let script = "for n in 0 1 2 3 4 5 6 7 8 9 10 11; do echo some text > n$n; done";
+            let (_scratch, trees, mut runner) = twins(script, seed, Actor::Same);
             run(&mut Who::me().shell(&format!("cd \"$1\"\n{change}"), &[&trees[1]])).ok();
             runner.run(2_000).err()
         };
-        let report = format!("{:?}", (0..10).find_map(|_| once()).expect("a difference that is not found"));
+        let report = format!(
+            "{:?}",
+            (0..20)
+                .find_map(|n| once(first.wrapping_add(n)))
+                .expect("a difference that is not found")
+        );
         assert!(
             report.contains("expected") && report.contains("the last operations"),
             "{change}: {report}"
