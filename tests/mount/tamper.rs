@@ -4,6 +4,8 @@
 //! Not seen, by design (`docs/threat-model.md`): an older genuine version, a file of nothing, two files' whole contents exchanged, a hole made in a file that
 //! has some. A failure prints its seed; `PLAINVIEW_TEST_SEED` gives it back.
 
+mod attributes;
+mod change;
 mod config;
 mod contents;
 mod live;

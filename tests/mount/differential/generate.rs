@@ -1,10 +1,11 @@
 //! Chooses the next operation, so that many succeed and many fail.
 
 use super::attrs::Clock;
+use super::names::Taste;
 use super::op::{AtOp, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
 use super::paths::Want;
 use super::side::{SLOTS, Side};
-use super::values::{Taste, Values, ZeroRange};
+use super::values::{Values, ZeroRange};
 use crate::people::Who;
 use rand::RngExt;
 use rustix::fs::{AtFlags, FileType};

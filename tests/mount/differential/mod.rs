@@ -9,6 +9,7 @@
 
 mod attrs;
 mod generate;
+mod names;
 mod on_slot;
 mod on_xattr;
 mod op;
@@ -26,12 +27,12 @@ mod values;
 use crate::harness::{Names, Options, Vault};
 use crate::people::{Who, root_or_skip};
 use generate::Actor;
+use names::Taste;
 use run::Runner;
 use std::fmt::Debug;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use values::Taste;
 
 /// Operations between two comparisons of the trees.
 const COMPARE: u64 = 500;

@@ -3,9 +3,9 @@
 use super::attrs::Perm;
 use super::generate::Actor;
 use super::make_tree;
+use super::names::Taste;
 use super::op::{AtOp, Base, Data, Op, Place, SlotOp, Sparse, Target, Text, Times, TwoOp, XattrOp};
 use super::run::Runner;
-use super::values::Taste;
 use crate::harness::{Options, Vault};
 use crate::people::Who;
 use rustix::fs::{AtFlags, FileType, OFlags, RenameFlags, XattrFlags};

@@ -2,11 +2,12 @@
 
 use super::attrs::{Clock, Perm};
 use super::generate::{Actor, Generator};
+use super::names::Taste;
 use super::op::{AtOp, Op, Place, SlotOp, Sparse, brief as text};
 use super::side::{Outcome, Seen, Side};
 use super::tree::{Tree, bytes_differ};
 use super::user::act_as;
-use super::values::{Taste, ZeroRange};
+use super::values::ZeroRange;
 use crate::people::Who;
 use rustix::fs::{self, AtFlags, Mode};
 use rustix::io::{self, Errno};

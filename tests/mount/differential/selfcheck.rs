@@ -1,8 +1,8 @@
 //! That two plain directories are equal, and that each kind of difference between them is found.
 
 use super::generate::Actor;
+use super::names::Taste;
 use super::run::Runner;
-use super::values::Taste;
 use super::{make_tree, operations, seed};
 use crate::people::{Who, is_root, run};
 use crate::places::Scratch;

@@ -1,8 +1,8 @@
 //! Eight threads, each in a directory of its own beside its own plain one.
 
 use super::generate::Actor;
+use super::names::Taste;
 use super::run::{Difference, Runner};
-use super::values::Taste;
 use super::{COMPARE, make_tree, operations, seed, shared};
 use crate::harness::{Options, Vault};
 use crate::people::Who;
