@@ -137,8 +137,10 @@ fn every_flipped_bit_is_seen() {
     let mut lab = Lab::new();
     for genuine in 1..=HOLED {
         let stored = lab.stored(genuine);
+        // Odd, so that it meets every byte of the cipher's blocks.
+        let sample = if genuine == HOLED { 61 } else { 17 };
         for offset in 0..stored.len() {
-            if lab.genuine[genuine].len() > ALL && is_bulk(offset, stored.len()) && offset % 16 != genuine % 16 {
+            if lab.genuine[genuine].len() > ALL && is_bulk(offset, stored.len()) && offset % sample != 0 {
                 continue;
             }
             let mut bytes = stored.clone();
