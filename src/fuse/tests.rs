@@ -45,6 +45,9 @@ fn an_error_keeps_its_number() {
     let adapter = adapter();
     let answer = |error: fn() -> Error| adapter.call("test", INodeNo(1), |_, _| Err::<(), _>(error()));
     assert_eq!(answer(|| rustix::io::Errno::NOSPC.into()), Err(Errno::ENOSPC));
+    assert_eq!(answer(|| rustix::io::Errno::DQUOT.into()), Err(Errno::EDQUOT));
+    assert_eq!(answer(|| rustix::io::Errno::ROFS.into()), Err(Errno::EROFS));
+    assert_eq!(answer(|| rustix::io::Errno::ACCESS.into()), Err(Errno::EACCES));
     assert_eq!(answer(|| rustix::io::Errno::NODATA.into()), Err(Errno::ENODATA));
     assert_eq!(answer(|| Error::Stale), Err(Errno::ESTALE));
     assert_eq!(
