@@ -19,6 +19,9 @@ pub enum Error {
     /// A name, directory id, symlink target or attribute does not decode: EIO.
     #[error("{0} does not decode")]
     Undecodable(&'static str),
+    /// A file of a recipe folder is not one: EIO.
+    #[error("{0}")]
+    Recipe(&'static str),
     /// Not a name: ENAMETOOLONG or EINVAL.
     #[error("{0}")]
     Name(#[from] NameError),
@@ -32,7 +35,7 @@ impl Error {
     pub fn errno(&self) -> Errno {
         match self {
             Self::Os(errno) => *errno,
-            Self::Damage(_) | Self::Undecodable(_) => Errno::IO,
+            Self::Damage(_) | Self::Undecodable(_) | Self::Recipe(_) => Errno::IO,
             Self::Name(NameError::TooLong) => Errno::NAMETOOLONG,
             Self::Name(NameError::Invalid) => Errno::INVAL,
             Self::Stale => Errno::STALE,
@@ -43,7 +46,7 @@ impl Error {
     pub fn level(&self) -> log::Level {
         match self {
             Self::Os(Errno::IO) => log::Level::Error,
-            Self::Os(_) | Self::Damage(_) | Self::Undecodable(_) | Self::Name(_) | Self::Stale => log::Level::Debug,
+            Self::Os(_) | Self::Damage(_) | Self::Undecodable(_) | Self::Recipe(_) | Self::Name(_) | Self::Stale => log::Level::Debug,
         }
     }
 }

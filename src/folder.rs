@@ -6,6 +6,7 @@
 use crate::error::Result;
 use crate::name::{CipherName, DirId, PlainName};
 use rustix::fs::{FileType, Stat};
+use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
@@ -29,13 +30,15 @@ pub trait Folder: Send + Sync {
     /// ENOTEMPTY when the directory holds an entry.
     fn empty_directory(&self, dir: BorrowedFd<'_>) -> Result<bool>;
 
-    /// How `name` is stored in the directory `dir`.
+    /// Longest name in bytes.
+    fn name_max(&self) -> usize;
+    /// How `name` is stored in the directory `dir`, open as `fd`. `kind` is what is to be made there; without it, what is there already is meant, if anything.
     ///
     /// # Errors
-    /// A name that this folder cannot hold.
-    fn seal_name(&self, dir: DirId, name: &PlainName) -> Result<CipherName>;
-    /// The entry `stored` of the directory `dir`, open as `fd`: its plaintext name and stored name, `None` when it is not shown.
-    fn open_name(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)>;
+    /// A name that this folder cannot hold; EEXIST when something of another kind is shown under it, where that is stored differently.
+    fn seal_name(&self, dir: DirId, name: &PlainName, kind: Option<FileType>, fd: BorrowedFd<'_>) -> Result<CipherName>;
+    /// The entry `stored` of the directory `dir`, open as `fd`: its plaintext name and stored name, `None` when it is not shown. `kind` may be unknown.
+    fn open_name(&self, dir: DirId, stored: &CStr, kind: FileType, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)>;
     /// Whether the entry `stored` of any directory is of our own making, and never shown.
     fn is_own(&self, stored: &CStr) -> bool;
     /// Does what must be durable before the entry `name` appears in the directory `fd`.
@@ -43,11 +46,13 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn before_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) -> Result<()>;
+    /// Whether what is stored under `name` is shown but never changed.
+    fn is_read_only(&self, name: &CipherName, kind: FileType) -> bool;
     /// Cleans up after the entry `name` has gone from the directory `fd`, or never came to be.
     fn after_entry(&self, name: &CipherName, fd: BorrowedFd<'_>);
 
-    /// The size to show for an entry, from what `stat` says of it.
-    fn plain_size(&self, kind: FileType, stat: &Stat) -> u64;
+    /// The size to show for an entry, where what `stat` says of it is enough to tell. Otherwise it is that of its contents or target.
+    fn plain_size(&self, kind: FileType, stat: &Stat) -> Option<u64>;
     /// The stored form of a symlink's target.
     ///
     /// # Errors
@@ -80,11 +85,24 @@ pub trait Folder: Send + Sync {
     /// Damage.
     fn open_attribute(&self, name: &CStr, stored: &[u8]) -> Result<Vec<u8>>;
 
-    /// The state of the contents of the regular file open as `file`. Reads nothing that a later call can read.
+    /// How a change of a regular file gets to disk.
+    fn storage(&self) -> Storage;
+    /// What a new, empty file holds on disk.
+    fn empty_file(&self) -> Vec<u8>;
+    /// The state of the contents of the regular file open as `file` and stored under `name`, if it still has one. Reads nothing that a later call can read, but what tells the length.
     ///
     /// # Errors
     /// What the operating system says.
-    fn contents(&self, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>>;
+    fn contents(&self, name: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>>;
+}
+
+/// How a change of a regular file gets to disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Into the file, with each call.
+    InPlace,
+    /// All of it into a new file, which takes the old one's place when the file is flushed, synced or no longer in use. Until then only its state knows the change.
+    Replaced,
 }
 
 /// The contents of one regular file, shared by all who have it open. The view serialises: `&self` calls run side by side, `&mut self` calls alone.
@@ -131,6 +149,20 @@ pub trait Contents: Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<()>;
+
+    /// Writes all of the contents, sealed anew, to the empty file `into`, which is to take the place of `file`. Only with [`Storage::Replaced`], as the others below.
+    ///
+    /// # Errors
+    /// What the operating system says. Then `into` is of no use, and nothing else has changed.
+    fn write_anew(&self, _file: BorrowedFd<'_>, _into: BorrowedFd<'_>) -> Result<()> {
+        Err(Errno::OPNOTSUPP.into())
+    }
+    /// The file that [`write_anew`](Self::write_anew) wrote is `file` from now on: nothing is pending.
+    fn written_anew(&mut self) {}
+    /// The file has no name any more: what is pending need never be written. It can still be read.
+    fn abandon(&mut self) {}
+    /// Nobody has the file open: what was kept at hand for the next change can go, unless it is pending.
+    fn release(&mut self) {}
 }
 
 /// What [`Contents::seek`] looks for.

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod mount;
 pub mod name;
 pub mod password;
+pub mod recipe;
 pub mod record;
 pub mod secret;
 pub mod sys;

@@ -7,16 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From low to high. A module uses only modules of lower layers; those in one layer do not know each other.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["secret"],
     &["password"],
     &["keys"],
     &["record", "name"],
     &["journal"],
     &["folder"],
-    &["vault", "recipe"],
+    &["vault"],
+    &["recipe"],
     &["view", "check"],
-    &["fuse"],
+    &["fuse", "import"],
     &["mount"],
     &["cli"],
 ];

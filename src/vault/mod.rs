@@ -8,7 +8,7 @@ pub mod file;
 mod long;
 
 use crate::error::{Error, Result};
-use crate::folder::{Contents, Folder};
+use crate::folder::{Contents, Folder, Storage};
 use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
 use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
@@ -82,7 +82,11 @@ impl Folder for Vault {
         directory::empty(dir)
     }
 
-    fn seal_name(&self, dir: DirId, name: &PlainName) -> Result<CipherName> {
+    fn name_max(&self) -> usize {
+        crate::name::NAME_MAX
+    }
+
+    fn seal_name(&self, dir: DirId, name: &PlainName, _: Option<FileType>, _: BorrowedFd<'_>) -> Result<CipherName> {
         match self.names {
             Names::Encrypted => Ok(self.cipher.seal(dir, name)),
             Names::Plain if name.as_bytes().starts_with(RESERVED) => Err(Errno::PERM.into()),
@@ -90,7 +94,7 @@ impl Folder for Vault {
         }
     }
 
-    fn open_name(&self, dir: DirId, stored: &CStr, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)> {
+    fn open_name(&self, dir: DirId, stored: &CStr, _: FileType, fd: BorrowedFd<'_>) -> Option<(PlainName, CipherName)> {
         if self.names == Names::Plain {
             let name = PlainName::new(stored.to_bytes())
                 .ok()
@@ -123,13 +127,17 @@ impl Folder for Vault {
         long::before_entry(name, fd)
     }
 
+    fn is_read_only(&self, _: &CipherName, _: FileType) -> bool {
+        false
+    }
+
     fn after_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) {
         long::after_entry(name, fd);
     }
 
-    fn plain_size(&self, kind: FileType, stat: &Stat) -> u64 {
+    fn plain_size(&self, kind: FileType, stat: &Stat) -> Option<u64> {
         let on_disk = u64::try_from(stat.st_size).unwrap_or(0);
-        if kind == FileType::RegularFile {
+        let size = if kind == FileType::RegularFile {
             match size_on_disk(on_disk) {
                 Size::Whole(size) | Size::Cut(size) => size,
             }
@@ -137,7 +145,8 @@ impl Folder for Vault {
             NameCipher::target_len(on_disk)
         } else {
             on_disk
-        }
+        };
+        Some(size)
     }
 
     fn seal_target(&self, target: &[u8]) -> Result<Vec<u8>> {
@@ -197,7 +206,15 @@ impl Folder for Vault {
             .map_err(|_| Error::Undecodable("extended attribute"))
     }
 
-    fn contents(&self, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
+    fn storage(&self) -> Storage {
+        Storage::InPlace
+    }
+
+    fn empty_file(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn contents(&self, _: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
         Ok(Box::new(file::VaultFile::open(Arc::clone(&self.content), file, stat)?))
     }
 }

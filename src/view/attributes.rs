@@ -46,7 +46,7 @@ impl View {
     pub(super) fn attr(&self, inode: &Inode, stat: &Stat) -> Attr {
         let size = match self.descriptors.get(inode).as_deref() {
             Some(Open::File(file)) => file.len(),
-            Some(Open::Path(_)) | None => self.folder.plain_size(inode.kind, stat),
+            Some(Open::Path(_)) | None => self.folder.plain_size(inode.kind, stat).unwrap_or(0),
         };
         let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let time = |secs: i64, nanos: u64| Time {

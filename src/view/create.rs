@@ -13,7 +13,7 @@ impl View {
     /// # Errors
     /// EEXIST when the name is taken.
     pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
-        let at = self.new_entry(parent, name)?;
+        let at = self.new_entry(parent, name, FileType::RegularFile)?;
         let _change = at.parent().change();
         let made = || {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -37,7 +37,7 @@ impl View {
         if kind == FileType::RegularFile {
             return self.create(caller, parent, name, mode);
         }
-        let at = self.new_entry(parent, name)?;
+        let at = self.new_entry(parent, name, kind)?;
         let device = u64::from(rdev);
         let _change = at.parent().change();
         self.make(&at, || {
@@ -57,7 +57,7 @@ impl View {
     /// # Errors
     /// EEXIST when the name is taken.
     pub fn mkdir(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
-        let at = self.new_entry(parent, name)?;
+        let at = self.new_entry(parent, name, FileType::Directory)?;
         let _change = at.parent().change();
         self.make(&at, || {
             Ok(rustix::fs::mkdirat(at.fd(), at.name.entry(), self.first_mode(caller, mode))?)
@@ -70,7 +70,7 @@ impl View {
     /// # Errors
     /// EEXIST when the name is taken; ENAMETOOLONG when the target is.
     pub fn symlink(&self, caller: Caller, parent: NodeId, name: &[u8], target: &[u8]) -> Result<Entry> {
-        let at = self.new_entry(parent, name)?;
+        let at = self.new_entry(parent, name, FileType::Symlink)?;
         let stored = self.folder.seal_target(target)?;
         let _change = at.parent().change();
         self.make(&at, || Ok(rustix::fs::symlinkat(&*stored, at.fd(), at.name.entry())?))?;
@@ -83,7 +83,7 @@ impl View {
     /// EEXIST when the name is taken; ENOENT when the inode has no name any more.
     pub fn link(&self, node: NodeId, parent: NodeId, name: &[u8]) -> Result<Entry> {
         let inode = self.inode(node)?;
-        let at = self.new_entry(parent, name)?;
+        let at = self.new_entry(parent, name, inode.kind)?;
         let _changes = (inode.change(), at.parent().change());
         self.make(&at, || {
             self.with_handle(&inode, |fd| {
@@ -95,9 +95,9 @@ impl View {
         self.found(&at.dir, &at.name)
     }
 
-    fn new_entry(&self, parent: NodeId, name: &[u8]) -> Result<EntryAt<'_>> {
+    fn new_entry(&self, parent: NodeId, name: &[u8], kind: FileType) -> Result<EntryAt<'_>> {
         self.writable()?;
-        self.entry(parent, name)
+        self.entry(parent, name, Some(kind))
     }
 
     /// Calls `make` to make the entry, with what must surround it.

@@ -243,10 +243,10 @@ impl View {
     /// The plaintext name of an entry. Where it does not decode, the directory's id is read again: a sync client may have brought it after the directory.
     fn open_name(&self, dir: &mut Directory<'_>, stored: &Stored) -> Option<(PlainName, CipherName)> {
         let folder: &dyn Folder = &*self.folder;
-        folder.open_name(dir.id, &stored.name, dir.fd()).or_else(|| {
+        folder.open_name(dir.id, &stored.name, stored.kind, dir.fd()).or_else(|| {
             let id = self.read_directory_id(&dir.inode).ok().filter(|id| *id != dir.id)?;
             dir.id = id;
-            folder.open_name(id, &stored.name, dir.fd())
+            folder.open_name(id, &stored.name, stored.kind, dir.fd())
         })
     }
 

@@ -113,7 +113,7 @@ impl View {
     /// # Errors
     /// ENOENT when there is none (the caller may remember that), or what the operating system says.
     pub fn lookup(&self, parent: NodeId, name: &[u8]) -> Result<Entry> {
-        let at = match self.entry(parent, name) {
+        let at = match self.entry(parent, name, None) {
             // A name that this folder cannot hold is not there.
             Err(Error::Os(Errno::PERM)) => return Err(Errno::NOENT.into()),
             at => at?,
@@ -238,7 +238,7 @@ impl View {
             file.write(|body| {
                 if !body.contents.has_pending() {
                     let stat = rustix::fs::fstat(&body.fd)?;
-                    body.contents = self.folder.contents(body.fd.as_fd(), &stat)?;
+                    body.contents = self.folder.contents(None, body.fd.as_fd(), &stat)?;
                 }
                 Ok::<(), Error>(())
             })?;

@@ -73,7 +73,7 @@ impl View {
 
     fn remove(&self, parent: NodeId, name: &[u8], flags: AtFlags) -> Result<()> {
         self.writable()?;
-        let at = self.entry(parent, name)?;
+        let at = self.entry(parent, name, None)?;
         let before = self.before(&at.stat()?);
         let _changes = (before.change(), at.parent().change());
         let remove = || Ok(rustix::fs::unlinkat(at.fd(), at.name.entry(), flags)?);
@@ -100,8 +100,8 @@ impl View {
     /// What the operating system says; then nothing has changed.
     pub fn rename(&self, parent: NodeId, name: &[u8], new_parent: NodeId, new_name: &[u8], how: Rename) -> Result<()> {
         self.writable()?;
-        let from = self.entry(parent, name)?;
-        let to = self.entry(new_parent, new_name)?;
+        let from = self.entry(parent, name, None)?;
+        let to = self.entry(new_parent, new_name, None)?;
         let moved = self.before(&from.stat()?);
         let victim = match to.stat() {
             Ok(stat) => Some(self.before(&stat)),

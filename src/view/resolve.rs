@@ -206,11 +206,11 @@ impl View {
         Ok(id)
     }
 
-    /// The entry `name` of the directory `parent`.
-    pub(super) fn entry(&self, parent: NodeId, name: &[u8]) -> Result<EntryAt<'_>> {
+    /// The entry `name` of the directory `parent`; `kind` as in [`Folder::seal_name`](crate::folder::Folder::seal_name).
+    pub(super) fn entry(&self, parent: NodeId, name: &[u8], kind: Option<FileType>) -> Result<EntryAt<'_>> {
         let plain = Self::name(name)?;
         let dir = self.directory(parent)?;
-        let name = self.folder.seal_name(dir.id, &plain)?;
+        let name = self.folder.seal_name(dir.id, &plain, kind, dir.fd())?;
         Ok(EntryAt { dir, name })
     }
 
@@ -294,7 +294,7 @@ impl View {
     }
 
     fn opened(&self, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
-        let contents = self.folder.contents(fd.as_fd(), stat)?;
+        let contents = self.folder.contents(None, fd.as_fd(), stat)?;
         Ok(Arc::new(Open::File(OpenFile::new(Body { fd, writable, contents }))))
     }
 
@@ -386,7 +386,7 @@ impl View {
 
     /// Logs damage in an inode, once, by its path in the vault.
     pub(super) fn report<T>(&self, inode: &Arc<Inode>, result: Result<T>) -> Result<T> {
-        if let Err(error @ (Error::Damage(_) | Error::Undecodable(_))) = &result
+        if let Err(error @ (Error::Damage(_) | Error::Undecodable(_) | Error::Recipe(_))) = &result
             && !inode.damage_logged.swap(true, Ordering::Relaxed)
         {
             let path = self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default();

@@ -1,0 +1,12 @@
+//! Recipe folders: what the Python program of the article "AES encryption of files in Python with PyCrypto" left behind. `docs/recipe.md` in code.
+//!
+//! Knows that program's file format and the keys it used, and shows a folder of such files as any other kind is shown; does not know inodes, paths or who asks.
+//! Keeps true: what is written can be read by that program, and nothing that was written is ever plain on disk.
+
+mod cipher;
+mod format;
+mod key;
+
+pub use cipher::{Decryptor, Encryptor};
+pub use format::{BLOCK_LEN, HEADER_LEN, Header, SUFFIX, size_on_disk};
+pub use key::{KeyError, RecipeKey};
