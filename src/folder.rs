@@ -5,6 +5,7 @@
 
 use crate::error::Result;
 use crate::name::{CipherName, DirId, PlainName};
+pub use crate::sys::disk::{Durability, SeekTo};
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use std::ffi::CStr;
@@ -94,7 +95,28 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn contents(&self, name: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>>;
+    /// As [`contents`](Self::contents), of a file that was just made and is empty. It need not survive a crash until it is synced, which a folder can make use of.
+    ///
+    /// # Errors
+    /// As there.
+    fn new_contents(&self, name: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
+        self.contents(name, file, stat)
+    }
+    /// Whether `stat`, which says of a file on disk what was not seen of it before, was brought about by the folder itself, which may write late what it was given.
+    fn has_left(&self, _stat: &Stat) -> bool {
+        false
+    }
+    /// Brings everything to disk that the folder holds back. The last call; nothing is changed any more.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
 }
+
+/// What is left of a sync.
+pub type Unfinished = Box<dyn FnOnce() -> Result<()> + Send>;
 
 /// How a change of a regular file gets to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +171,14 @@ pub trait Contents: Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<()>;
+    /// As [`sync`](Self::sync), but what takes its time, waiting for the disk, may be left to be done afterwards, when others can use the file again. What they change does not become
+    /// part of what is synced.
+    ///
+    /// # Errors
+    /// As [`sync`](Self::sync), also of what is left.
+    fn start_sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<Option<Unfinished>> {
+        self.sync(file, what).map(|()| None)
+    }
 
     /// Writes all of the contents, sealed anew, to the empty file `into`, which is to take the place of `file`. Only with [`Storage::Replaced`], as the others below.
     ///
@@ -163,22 +193,4 @@ pub trait Contents: Send + Sync {
     fn abandon(&mut self) {}
     /// Nobody has the file open: what was kept at hand for the next change can go, unless it is pending.
     fn release(&mut self) {}
-}
-
-/// What [`Contents::seek`] looks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SeekTo {
-    /// Data (SEEK_DATA).
-    Data,
-    /// A hole (SEEK_HOLE).
-    Hole,
-}
-
-/// What [`Contents::sync`] makes durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// Contents and what is needed to read them (fdatasync).
-    Data,
-    /// The metadata, too (fsync).
-    All,
 }

@@ -9,10 +9,12 @@ mod long;
 
 use crate::error::{Error, Result};
 use crate::folder::{Contents, Folder, Storage};
+use crate::journal::{Journal, JournaledFile};
 use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
 use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
 use crate::record::{Size, size_on_disk};
+use crate::sys::disk::FileId;
 use parking_lot::Mutex;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
@@ -31,6 +33,8 @@ pub struct Vault {
     names: Names,
     cipher: NameCipher,
     content: Arc<ContentKey>,
+    /// Over which files are changed, if there is one.
+    journal: Option<Arc<Journal>>,
     /// Undecodable entries that were logged, so that each is logged once. Leaf lock.
     logged: Mutex<HashSet<(DirId, CString)>>,
 }
@@ -42,8 +46,32 @@ impl Vault {
             names,
             cipher: NameCipher::new(master),
             content: Arc::new(ContentKey::derive(master)),
+            journal: None,
             logged: Mutex::default(),
         }
+    }
+
+    /// The same vault, whose files are changed by way of its journal.
+    #[must_use]
+    pub fn with_journal(self, journal: Arc<Journal>) -> Self {
+        Self {
+            journal: Some(journal),
+            ..self
+        }
+    }
+
+    /// The state of a file's contents: over the journal, where `journaled` finds the file in it.
+    fn contents_of(
+        &self,
+        file: BorrowedFd<'_>,
+        stat: &Stat,
+        journaled: impl FnOnce(&Journal) -> Option<Arc<JournaledFile>>,
+    ) -> Result<Box<dyn Contents>> {
+        let content = Arc::clone(&self.content);
+        Ok(Box::new(match self.journal.as_deref().and_then(journaled) {
+            Some(journaled) => file::VaultFile::journaled(content, journaled),
+            None => file::VaultFile::open(content, file, stat)?,
+        }))
     }
 
     /// Logs, once, that an entry is not shown. Its name on disk is no secret.
@@ -136,9 +164,10 @@ impl Folder for Vault {
     }
 
     fn plain_size(&self, kind: FileType, stat: &Stat) -> Option<u64> {
-        let on_disk = u64::try_from(stat.st_size).unwrap_or(0);
+        let on_disk = length(stat);
         let size = if kind == FileType::RegularFile {
-            match size_on_disk(on_disk) {
+            let journaled = self.journal.as_ref().and_then(|journal| journal.len_of(FileId::of(stat)));
+            match size_on_disk(journaled.unwrap_or(on_disk)) {
                 Size::Whole(size) | Size::Cut(size) => size,
             }
         } else if kind == FileType::Symlink && self.names == Names::Encrypted {
@@ -215,8 +244,25 @@ impl Folder for Vault {
     }
 
     fn contents(&self, _: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
-        Ok(Box::new(file::VaultFile::open(Arc::clone(&self.content), file, stat)?))
+        self.contents_of(file, stat, |journal| journal.file(FileId::of(stat), length(stat)))
     }
+
+    fn new_contents(&self, _: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
+        self.contents_of(file, stat, |journal| journal.new_file(stat))
+    }
+
+    fn has_left(&self, stat: &Stat) -> bool {
+        self.journal.as_ref().is_some_and(|journal| journal.has_left(stat))
+    }
+
+    fn close(&self) -> Result<()> {
+        self.journal.as_ref().map_or(Ok(()), |journal| Ok(journal.close()?))
+    }
+}
+
+/// The length on disk. A negative one cannot be; taken as none it shows an empty file.
+fn length(stat: &Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or(0)
 }
 
 /// Whether an attribute is a POSIX ACL: those stay in the clear, since the kernel enforces them.

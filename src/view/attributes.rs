@@ -19,7 +19,7 @@ impl View {
     /// ESTALE when it is gone without us.
     pub fn getattr(&self, node: NodeId) -> Result<Attr> {
         let inode = self.inode(node)?;
-        let (stat, verdict) = inode.judge(&self.stat(&inode)?, || self.stat(&inode))?;
+        let (stat, verdict) = inode.judge(&self.stat(&inode)?, || self.stat(&inode), |stat| self.folder.has_left(stat))?;
         match verdict {
             Verdict::AsKnown => {}
             // The next lookup tells the kernel, by the generation.

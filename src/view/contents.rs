@@ -80,14 +80,16 @@ impl View {
             file.write(|body| {
                 // A change of ours only where something could not be written before.
                 let change = body.contents.has_pending().then(|| inode.change());
-                body.contents.sync(body.fd.as_fd(), what)?;
+                let rest = body.contents.start_sync(body.fd.as_fd(), what)?;
                 if let Some(change) = change {
                     let mark = change.mark();
                     change.settle(mark, &rustix::fs::fstat(&body.fd)?);
                 }
-                Ok(())
+                Ok(rest)
             })
         });
+        // Without the file's lock: who reads it need not wait for the disk.
+        let synced = synced.and_then(|rest| rest.map_or(Ok(()), |rest| rest()));
         self.report(&inode, synced)?;
         match self.folder.storage() {
             Storage::InPlace => Ok(()),

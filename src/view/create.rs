@@ -32,7 +32,7 @@ impl View {
         self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
         let stat = rustix::fs::fstat(&fd)?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
-        self.keep_file(&inode, fd, &stat, true)
+        self.keep_new(&inode, fd, &stat)
             .inspect_err(|_| self.forget(inode.node, 1))?;
         Ok(inode.entry(self.attr(&inode, &stat)))
     }

@@ -237,11 +237,16 @@ impl Inode {
     }
 
     /// Compares what was seen, `first`, with what is known; where they differ, looks `again` and draws the conclusion from that, since the first look may be older
-    /// than a change of ours.
+    /// than a change of ours. `has_left` says whether what is seen then is the folder's doing, behind the view's back.
     ///
     /// # Errors
     /// What `again` returned.
-    pub(super) fn judge(&self, first: &Stat, again: impl FnOnce() -> Result<Stat>) -> Result<(Stat, Verdict)> {
+    pub(super) fn judge(
+        &self,
+        first: &Stat,
+        again: impl FnOnce() -> Result<Stat>,
+        has_left: impl FnOnce(&Stat) -> bool,
+    ) -> Result<(Stat, Verdict)> {
         if !self.is(first) {
             return Ok((*first, Verdict::Another));
         }
@@ -257,7 +262,8 @@ impl Inode {
             self.changed.fetch_or(ours, Ordering::SeqCst);
             return Ok((stat, Verdict::Another));
         }
-        let ours = ours || self.changed.load(Ordering::SeqCst) || self.changing.load(Ordering::SeqCst) > 0;
+        let left = has_left(&stat);
+        let ours = ours || left || self.changed.load(Ordering::SeqCst) || self.changing.load(Ordering::SeqCst) > 0;
         let before = std::mem::replace(&mut *seen, Stamp::of(&stat));
         if ours || !before.other_contents(*seen) {
             return Ok((stat, Verdict::AsKnown));

@@ -163,6 +163,7 @@ impl View {
             };
             result = result.and(synced);
         }
+        result = result.and(self.folder.close());
         if self.options.access == Access::ReadWrite {
             result = result.and(rustix::fs::syncfs(&self.root).map_err(Error::from));
         }
@@ -176,7 +177,7 @@ impl View {
             let stat = dir.stat(name)?;
             let known = self.table.read().find(&stat);
             let (stat, verdict) = match &known {
-                Some(inode) => inode.judge(&stat, || dir.stat(name))?,
+                Some(inode) => inode.judge(&stat, || dir.stat(name), |stat| self.folder.has_left(stat))?,
                 None => (stat, Verdict::AsKnown),
             };
             if verdict == Verdict::ChangedByOthers

@@ -299,6 +299,18 @@ impl View {
         Ok(open)
     }
 
+    /// Takes in the descriptor of a regular file that was just made.
+    pub(super) fn keep_new(&self, inode: &Arc<Inode>, fd: OwnedFd, stat: &Stat) -> Result<()> {
+        let place = inode.place();
+        let contents = self
+            .folder
+            .new_contents(place.as_ref().map(|place| &place.name), fd.as_fd(), stat)?;
+        let writable = true;
+        let open = Arc::new(Open::File(OpenFile::new(Body { fd, writable, contents })));
+        self.descriptors.insert(inode, &open);
+        Ok(())
+    }
+
     fn opened(&self, inode: &Inode, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
         let place = inode.place();
         let contents = self.folder.contents(place.as_ref().map(|place| &place.name), fd.as_fd(), stat)?;

@@ -1,7 +1,7 @@
 //! Making a file longer: appending, gaps that become holes, and taking it all back when the disk is full.
 
 use super::VaultFile;
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::pending::write_full;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;

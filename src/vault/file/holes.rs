@@ -1,7 +1,7 @@
 //! Holes: making them, and taking space beforehand.
 
 use super::VaultFile;
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::pending::write_full;
 use super::run::{Run, bytes, further};
 use super::scratch::Scratch;

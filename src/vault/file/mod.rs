@@ -9,7 +9,6 @@
 //! * The last record is replaced only by one who has opened it, so no write makes a cut file look whole.
 //! * When a call fails, what could be read before can be read after. What the disk does not take back stays pending in memory until it does.
 
-mod disk;
 mod grow;
 mod holes;
 mod pending;
@@ -25,10 +24,12 @@ mod write;
 mod tests;
 
 use crate::error::Result;
-use crate::folder::{Contents, Durability, SeekTo};
+use crate::folder::{Contents, Durability, SeekTo, Unfinished};
+use crate::journal::{JournaledFile, Syncing};
 use crate::keys::ContentKey;
-use crate::record::{Damage, Place, Position, Reason, Size, size_on_disk};
-use disk::Disk;
+use crate::record::{Damage, MAX_PLAIN_LEN, Place, Position, RECORD_LEN, Reason, SEALED_LEN, Size, cipher_len, size_on_disk};
+use run::bytes;
+use crate::sys::disk::Disk;
 use parking_lot::RwLock;
 use pending::Pending;
 use rustix::fs::Stat;
@@ -40,10 +41,10 @@ use unlocked::Unlocked;
 /// The state of one regular file of a vault, shared by all who have it open.
 pub struct VaultFile {
     content: Arc<ContentKey>,
+    /// The journal over the file, if there is one.
+    journaled: Option<Arc<JournaledFile>>,
     /// The length, as the length on disk gave it and as this state has changed it since.
     size: Size,
-    /// How many plaintext bytes from the beginning were there at open or have been synced since.
-    committed: u64,
     /// The header and the file's keys, once they were needed; `None` in an empty file. The lock is held only to copy or set the pointer.
     unlocked: RwLock<Option<Arc<Unlocked>>>,
     /// Whether the last record was opened, or written, by this state.
@@ -67,11 +68,10 @@ impl VaultFile {
     /// The state of a file of `cipher_len` bytes on disk.
     fn of_length(content: Arc<ContentKey>, cipher_len: u64) -> Self {
         let size = size_on_disk(cipher_len);
-        let (Size::Whole(len) | Size::Cut(len)) = size;
         Self {
             content,
+            journaled: None,
             size,
-            committed: len,
             unlocked: RwLock::new(None),
             end_seen: AtomicBool::new(false),
             tail: None,
@@ -79,9 +79,11 @@ impl VaultFile {
         }
     }
 
-    /// How many plaintext bytes from the beginning are durable: they were there at open, or a sync has covered them since.
-    pub fn committed(&self) -> u64 {
-        self.committed
+    /// The state of a file that is changed by way of the journal.
+    pub(super) fn journaled(content: Arc<ContentKey>, file: Arc<JournaledFile>) -> Self {
+        let mut state = Self::of_length(content, file.len());
+        state.journaled = Some(file);
+        state
     }
 
     /// The length to show.
@@ -104,9 +106,29 @@ impl VaultFile {
     /// Makes everything durable that was written.
     fn sync_to(&mut self, disk: &dyn Disk, what: Durability) -> Result<()> {
         self.settle(disk)?;
-        disk.sync(what)?;
-        self.committed = self.length();
-        Ok(())
+        Ok(disk.sync(what)?)
+    }
+}
+
+/// How a file is reached: as it is, or through the journal.
+impl VaultFile {
+    /// Calls `action` with the file's bytes, to look at them.
+    fn look<T>(&self, file: BorrowedFd<'_>, action: impl FnOnce(&Self, &dyn Disk) -> Result<T>) -> Result<T> {
+        match &self.journaled {
+            None => action(self, &file),
+            Some(journaled) => action(self, &journaled.over(&file)),
+        }
+    }
+
+    /// Calls `action` with the file's bytes, to change about `len` bytes of plaintext, up to the byte `to`.
+    fn change<T>(&mut self, file: BorrowedFd<'_>, len: usize, to: u64, action: impl FnOnce(&mut Self, &dyn Disk) -> Result<T>) -> Result<T> {
+        let Some(journaled) = self.journaled.clone() else {
+            return action(self, &file);
+        };
+        // Records, and one at each end.
+        let sealed = bytes(len.div_ceil(RECORD_LEN) + 2) * bytes(SEALED_LEN);
+        let operation = journaled.begin(&file, sealed, cipher_len(to.min(MAX_PLAIN_LEN)))?;
+        action(self, operation.disk())
     }
 }
 
@@ -132,27 +154,30 @@ impl Contents for VaultFile {
     }
 
     fn read_at(&self, file: BorrowedFd<'_>, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
-        self.read(&file, offset, len, buf)
+        self.look(file, |this, disk| this.read(disk, offset, len, buf))
     }
 
     fn write_at(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
-        self.write(&file, offset, data)
+        let to = offset.saturating_add(bytes(data.len()));
+        self.change(file, data.len(), to, |this, disk| this.write(disk, offset, data))
     }
 
     fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
-        self.set_length(&file, len)
+        self.change(file, 0, len, |this, disk| this.set_length(disk, len))
     }
 
     fn zero(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()> {
-        self.make_zero(&file, offset, len)
+        let to = self.length();
+        self.change(file, 0, to, |this, disk| this.make_zero(disk, offset, len))
     }
 
     fn allocate(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()> {
-        self.take_space(&file, offset, len)
+        let to = self.length();
+        self.change(file, 0, to, |this, disk| this.take_space(disk, offset, len))
     }
 
     fn seek(&self, file: BorrowedFd<'_>, offset: u64, to: SeekTo) -> Result<u64> {
-        self.find(&file, offset, to)
+        self.look(file, |this, disk| this.find(disk, offset, to))
     }
 
     fn has_pending(&self) -> bool {
@@ -160,6 +185,18 @@ impl Contents for VaultFile {
     }
 
     fn sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<()> {
-        self.sync_to(&file, what)
+        self.start_sync(file, what)?.map_or(Ok(()), |rest| rest())
+    }
+
+    fn start_sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<Option<Unfinished>> {
+        let Some(journaled) = self.journaled.clone() else {
+            return self.sync_to(&file, what).map(|()| None);
+        };
+        if !self.pending.is_empty() {
+            let to = self.length();
+            self.change(file, 0, to, Self::settle)?;
+        }
+        let syncing: Syncing = journaled.start_sync(&file, what)?;
+        Ok(Some(Box::new(move || Ok(syncing.finish()?))))
     }
 }

@@ -1,7 +1,7 @@
 //! Writing to a disk that may be full, may tear what it is given, and may do so again when it is asked to put things right.
 
 use super::VaultFile;
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::run::{bytes, further};
 use super::scratch::Scratch;
 use crate::error::Result;

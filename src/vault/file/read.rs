@@ -1,6 +1,6 @@
 //! Reading: which records a range needs, and one read for all of them.
 
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;
 use super::unlocked::Unlocked;

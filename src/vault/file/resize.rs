@@ -1,7 +1,7 @@
 //! Changing a file's length.
 
 use super::VaultFile;
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::pending::{Pending, write_full};
 use super::run::Run;
 use super::scratch::Scratch;
@@ -28,7 +28,6 @@ impl VaultFile {
     fn empty(&mut self, disk: &dyn Disk) -> Result<()> {
         disk.set_len(0)?;
         self.size = Size::Whole(0);
-        self.committed = 0;
         *self.unlocked.get_mut() = None;
         self.tail = None;
         self.pending = Pending::default();
@@ -66,7 +65,6 @@ impl VaultFile {
         }
         self.tail = Some(plain[..within].to_vec());
         self.size = Size::Whole(len);
-        self.committed = self.committed.min(len);
         Ok(())
     }
 }

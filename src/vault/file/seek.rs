@@ -4,7 +4,7 @@
 //! its bytes are in a backing hole. What is a hole but takes space is data; data is never a hole.
 
 use super::VaultFile;
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::run::{bytes, further};
 use crate::error::Result;
 use crate::folder::SeekTo;

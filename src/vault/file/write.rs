@@ -1,7 +1,7 @@
 //! Writing bytes: whole records as they are, others merged with what they hold.
 
 use super::VaultFile;
-use super::disk::Disk;
+use crate::sys::disk::Disk;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;
 use crate::error::Result;

@@ -1,7 +1,7 @@
 //! A disk in memory that counts what it is asked, and can run full.
 
 use crate::folder::{Durability, SeekTo};
-use crate::vault::file::disk::Disk;
+use crate::sys::disk::Disk;
 use crate::vault::file::run::bytes;
 use rustix::io::{Errno, Result};
 use std::cell::RefCell;

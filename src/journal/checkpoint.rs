@@ -1,0 +1,184 @@
+//! The checkpoint: what lies over files is written into them, and the journal begun anew.
+//!
+//! No operation on a committed file is under way meanwhile; who reads goes on. Whatever fails, what lies over the files and the journal stay as they are, and all of
+//! it can be done again.
+
+use super::Journal;
+use super::file::{JournaledFile, State};
+use super::overlay::{Extent, length};
+use crate::sys::disk::{Backing, Durability, FileStat, Kept, Moment, write_all_at};
+use parking_lot::RwLockWriteGuard;
+use rustix::io::{Errno, Result};
+use std::sync::Arc;
+
+/// Zeros for where a filesystem makes no holes.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// What of a file tells whether somebody changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    changed: Moment,
+    modified: Moment,
+    len: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(stat: &FileStat) -> Self {
+        Self {
+            changed: stat.changed,
+            modified: stat.modified,
+            len: stat.len,
+        }
+    }
+
+    /// The same from what the view looks at.
+    pub(super) fn of_stat(stat: &rustix::fs::Stat) -> Self {
+        Self {
+            changed: Moment::changed(stat),
+            modified: Moment::modified(stat),
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+        }
+    }
+}
+
+/// What the last checkpoint has done to a file behind the back of who looks at its times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trace {
+    /// It is under way.
+    Busy,
+    /// It left the file like this.
+    Left(Stamp),
+}
+
+impl Journal {
+    /// Writes everything into the files, durably, and begins the journal anew.
+    ///
+    /// # Errors
+    /// What the operating system says; nothing is lost then.
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        let gate = self.gate.write();
+        self.checkpoint_locked(&gate)
+    }
+
+    pub(super) fn checkpoint_locked(&self, _alone: &RwLockWriteGuard<'_, ()>) -> Result<()> {
+        let Some(log) = self.log_if_begun() else { return Ok(()) };
+        let files = self.enrolled();
+        let committed = files.iter().try_for_each(|(file, kept)| file.commit_all(&**kept));
+        committed.and_then(|()| log.sync())?;
+        for (file, kept) in &files {
+            self.trace(file, Trace::Busy);
+            let written = file.write_into(&**kept);
+            // What it looks like now is our doing, whether it is all or not.
+            let trace = written.and_then(|()| kept.stat()).map(|stat| Trace::Left(Stamp::of(&stat)));
+            self.trace(file, trace.unwrap_or(Trace::Busy));
+            trace?;
+        }
+        for (_, kept) in &files {
+            if kept.stat()?.links > 0 {
+                kept.sync(Durability::Data)?;
+            }
+        }
+        if log.used() > 0 {
+            log.restart()?;
+        }
+        files.iter().for_each(|(file, _)| file.written_into());
+        self.discharge();
+        Ok(())
+    }
+}
+
+impl JournaledFile {
+    /// Appends a commit of all that the file is, if there is none yet.
+    fn commit_all(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+        let state = self.state.read();
+        let (is_dirty, is_committed, len) = (state.changes > state.durable_changes, state.is_committed(), state.len);
+        drop(state);
+        if is_dirty {
+            kept.sync(Durability::Data)?;
+        }
+        self.all_durable();
+        if !is_committed {
+            self.state.write().committed = len;
+            self.append_commit(len, None, kept.stat()?.modified);
+        }
+        Ok(())
+    }
+
+    /// Writes what lies over the file into it. Its time of modification stays. May be done again.
+    fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+        let state = self.state.read();
+        if state.overlay.is_empty() && state.visible == state.disk_len && state.disk_len == state.len {
+            return Ok(());
+        }
+        let modified = state.modified.unwrap_or(kept.stat()?.modified);
+        let written = write_state(&state, kept);
+        drop(state);
+        let mut state = self.state.write();
+        if written.is_err() {
+            // A later attempt cuts what is behind, whether that is so or not.
+            state.disk_len = state.disk_len.max(state.len).max(state.visible + 1);
+            return written;
+        }
+        (state.visible, state.disk_len) = (state.len, state.len);
+        drop(state);
+        match kept.set_modified(Some(modified)) {
+            // Of a file that is not ours but that we may write to.
+            Err(Errno::PERM) => Ok(()),
+            set => set,
+        }
+    }
+
+    /// What lay over the file is in it, durably, and the journal was begun anew.
+    fn written_into(&self) {
+        let mut state = self.state.write();
+        let before = state.overlay.held();
+        state.overlay = Default::default();
+        state.committed = state.len;
+        state.in_place = false;
+        state.enrolled = None;
+        state.modified = None;
+        self.journal.held_changed(before, 0);
+    }
+}
+
+fn write_state(state: &State, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+    let mut end = state.visible;
+    if state.disk_len > state.visible {
+        kept.set_len(state.visible)?;
+    }
+    for (at, extent) in state.overlay.iter() {
+        match extent {
+            Extent::Bytes(bytes) => {
+                write_all_at(kept, bytes, at)?;
+                end = end.max(at + length(bytes.len()));
+            }
+            // Behind the end there are zeros.
+            Extent::Zeros(len) => punch(kept, at, (at + len).min(end))?,
+        }
+    }
+    match end < state.len {
+        true => kept.set_len(state.len),
+        false => Ok(()),
+    }
+}
+
+/// Makes the bytes from `from` to `to` zeros, as a hole where that can be done.
+fn punch(kept: &(dyn Backing + Send + Sync), from: u64, to: u64) -> Result<()> {
+    if from >= to {
+        return Ok(());
+    }
+    match kept.punch(from, to - from) {
+        Err(Errno::OPNOTSUPP) => {}
+        punched => return punched,
+    }
+    let mut at = from;
+    while at < to {
+        let zeros = usize::try_from(to - at).map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()));
+        write_all_at(kept, &ZEROS[..zeros], at)?;
+        at += length(zeros);
+    }
+    Ok(())
+}
+
+/// The files that have entries, and what they are kept open with.
+pub(super) type EnrolledFiles = Vec<(Arc<JournaledFile>, Kept)>;

@@ -1,0 +1,318 @@
+//! A file with the journal over it: which of its bytes are in the file, which lie over it, and which way a change goes.
+//!
+//! Keeps true: a committed byte of the file is not overwritten, cut or punched; who reads sees what was written last, wherever it is.
+
+use super::Journal;
+use super::format::{Entry, Identity};
+use super::log::Position;
+use super::over::Over;
+use super::overlay::{Extent, Overlay, length};
+use super::replay::SALT_AT;
+use crate::keys::SALT_LEN;
+use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at, write_all_at};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use rustix::io::Result;
+use std::sync::Arc;
+
+/// So many bytes may be appended to a committed file by way of the journal, until a checkpoint. What is more is written to the file, which costs one sync of the journal first.
+const SMALL: u64 = 64 << 10;
+/// What an operation may write to the journal beside its own bytes: records at both ends, the header, the old last record, and putting back what failed.
+const AROUND: u64 = 32 << 10;
+
+/// A file that is changed by way of the journal.
+///
+/// Locks, in the order in which they are taken: `op`, the journal's `news` or `gate`, `state`, and the journal's leaves.
+pub(crate) struct JournaledFile {
+    pub(super) journal: Arc<Journal>,
+    pub(super) id: FileId,
+    /// Held while an operation changes the file: in between, the file is what somebody wrote, and can be committed.
+    pub(super) op: Mutex<()>,
+    /// Held for reading by those who read the file, for as long as that takes, so that nothing is taken from over it that is not yet in it.
+    pub(super) state: RwLock<State>,
+}
+
+/// What is where.
+pub(super) struct State {
+    /// Whether the file was made in this generation of new files and never synced: then it is written to as it is, and recovery looks at all of it.
+    pub(super) new: Option<u64>,
+    /// Bytes of the file that a commit covers, wherever they are: they change by way of the journal.
+    pub(super) committed: u64,
+    /// Bytes of the file on disk that show; behind them are zeros, and what lies over them. Less than `disk_len` where a cut waits to be made.
+    pub(super) visible: u64,
+    /// The file's length on disk.
+    pub(super) disk_len: u64,
+    /// The file's length.
+    pub(super) len: u64,
+    pub(super) overlay: Overlay,
+    /// Whether the journal says, durably, that bytes behind the committed ones are written to the file.
+    pub(super) in_place: bool,
+    /// How often the file itself was changed, and how many of these changes are durable.
+    pub(super) changes: u64,
+    pub(super) durable_changes: u64,
+    /// Changes that the last commit in the journal counts on.
+    pub(super) committed_changes: u64,
+    /// What stands for the file in the journal, until that is begun anew.
+    pub(super) enrolled: Option<Enrolled>,
+    /// When the file was modified last, where recovery found out.
+    pub(super) modified: Option<Moment>,
+}
+
+/// A file that has entries in the journal.
+pub(super) struct Enrolled {
+    pub(super) number: u64,
+    /// For the checkpoint.
+    pub(super) kept: Kept,
+    /// The byte of the journal behind the file's last entry.
+    pub(super) last_entry: u64,
+    /// Up to which byte of the journal its entries are committed.
+    pub(super) upto: u64,
+    /// Where the last commit is.
+    pub(super) commit: Option<Position>,
+}
+
+impl State {
+    /// A file of `len` bytes on disk, all of which count as committed. They may have been written a moment ago, by an earlier state: a first sync makes sure.
+    pub(super) fn known(len: u64) -> Self {
+        Self {
+            new: None,
+            committed: len,
+            visible: len,
+            disk_len: len,
+            len,
+            overlay: Overlay::default(),
+            in_place: false,
+            changes: 1,
+            durable_changes: 0,
+            committed_changes: 1,
+            enrolled: None,
+            modified: None,
+        }
+    }
+
+    /// A file that was just made, when new files were of this generation.
+    pub(super) fn new(generation: u64) -> Self {
+        Self {
+            new: Some(generation),
+            ..Self::known(0)
+        }
+    }
+
+    /// Whether the byte at `offset` is to be written to the file itself.
+    pub(super) fn is_in_place(&self, offset: u64) -> bool {
+        self.new.is_some() || (self.in_place && offset >= self.committed)
+    }
+
+    /// Whether nothing has changed since the last commit in the journal.
+    pub(super) fn is_committed(&self) -> bool {
+        let entries = self.enrolled.as_ref().is_none_or(|enrolled| enrolled.last_entry <= enrolled.upto);
+        entries && (self.committed_changes == self.changes || !self.in_place)
+    }
+
+    /// From where on bytes could be written to the file itself, once the journal says so.
+    fn free_from(&self) -> u64 {
+        if self.visible < self.disk_len { self.visible } else { self.committed }
+    }
+}
+
+impl JournaledFile {
+    /// A file in this state.
+    pub(super) fn with(journal: Arc<Journal>, id: FileId, state: State) -> Self {
+        Self {
+            journal,
+            id,
+            op: Mutex::new(()),
+            state: RwLock::new(state),
+        }
+    }
+
+    /// The file's length on disk, once everything is there.
+    pub(crate) fn len(&self) -> u64 {
+        self.state.read().len
+    }
+
+    /// The file as it is to be read. `disk` is the file itself, in this call and all others.
+    pub(crate) fn over<'a>(self: &'a Arc<Self>, disk: &'a dyn Backing) -> Over<'a> {
+        Over::new(self, disk)
+    }
+
+    /// Begins an operation that writes about `upcoming` bytes, up to the byte `end`. Until the returned guard is dropped, nothing of the file is committed.
+    ///
+    /// # Errors
+    /// ENOSPC, or what else the operating system says of the journal; nothing was changed then.
+    pub(crate) fn begin<'a>(self: &'a Arc<Self>, disk: &'a dyn Backing, upcoming: u64, end: u64) -> Result<Operation<'a>> {
+        self.journal.start()?;
+        let op = self.op.lock();
+        let over = self.over(disk);
+        let new = self.state.read().new;
+        if let Some(generation) = new {
+            let news = self.journal.news.read();
+            if *news == generation {
+                let _gate = Gate::News { _held: news };
+                return Ok(Operation { over, _op: op, _gate });
+            }
+            drop(news);
+            self.grow_old();
+        }
+        let gate = self.journal.enter(upcoming + AROUND)?;
+        self.make_room(disk, upcoming, end)?;
+        let _gate = Gate::Journal { _held: gate };
+        Ok(Operation { over, _op: op, _gate })
+    }
+
+    /// The file is new no more: what it has counts as committed.
+    pub(super) fn grow_old(&self) {
+        let mut state = self.state.write();
+        state.new = None;
+        state.committed = state.len;
+        state.committed_changes = state.changes;
+    }
+
+    /// Decides whether what comes is so much that it is written to the file, and prepares for that.
+    fn make_room(self: &Arc<Self>, disk: &dyn Backing, upcoming: u64, end: u64) -> Result<()> {
+        let state = self.state.read();
+        let from = state.free_from();
+        let more = upcoming.min(end.saturating_sub(from));
+        if state.in_place || more == 0 || state.overlay.held_from(from) + more <= SMALL {
+            return Ok(());
+        }
+        let (is_cut, len) = (state.visible < state.disk_len, state.len);
+        let is_dirty = state.changes > state.durable_changes;
+        drop(state);
+        self.enroll(disk)?;
+        if is_cut {
+            // The bytes that were cut can go when the cut is committed. No operation is under way, so the file can be.
+            if is_dirty {
+                disk.sync(Durability::Data)?;
+            }
+            self.all_durable();
+            self.append_commit(len, None, disk.stat()?.modified);
+        }
+        let base = if is_cut { len } else { self.state.read().committed };
+        let position = self.append(|file| Entry::Intent { file, base });
+        self.journal.log()?.sync_to(position)?;
+        let mut state = self.state.write();
+        if is_cut {
+            state.committed = len;
+            disk.set_len(state.visible)?;
+            state.disk_len = state.visible;
+        }
+        self.spill(disk, &mut state)
+    }
+
+    /// All that was changed in the file itself is durable.
+    pub(super) fn all_durable(&self) {
+        let mut state = self.state.write();
+        state.durable_changes = state.changes;
+        state.committed_changes = state.changes;
+    }
+
+    /// Writes what lies over the file behind the committed bytes to the file.
+    fn spill(&self, disk: &dyn Backing, state: &mut State) -> Result<()> {
+        state.changes += 1;
+        let committed = state.committed;
+        state.overlay.split(committed);
+        for (at, extent) in state.overlay.iter_from(committed) {
+            // Zeros are there: nothing was ever written to the file behind what was committed.
+            if let Extent::Bytes(bytes) = extent {
+                state.disk_len = state.disk_len.max(at + length(bytes.len()));
+                write_all_at(disk, bytes, at)?;
+            }
+        }
+        let before = state.overlay.held();
+        state.overlay.take_from(committed);
+        self.journal.held_changed(before, state.overlay.held());
+        state.visible = state.disk_len;
+        state.in_place = true;
+        Ok(())
+    }
+
+    /// Makes the file one that the journal knows.
+    pub(super) fn enroll(self: &Arc<Self>, disk: &dyn Backing) -> Result<()> {
+        if self.state.read().enrolled.is_some() {
+            return Ok(());
+        }
+        let stat = disk.stat()?;
+        let mut salt = [0; SALT_LEN];
+        if read_full_at(disk, &mut salt, SALT_AT)? < SALT_LEN {
+            salt = [0; SALT_LEN];
+        }
+        let kept = disk.keep()?;
+        let log = self.journal.log()?;
+        let mut state = self.state.write();
+        let number = self.journal.next_number();
+        let identity = Identity {
+            ino: stat.id.ino,
+            born: stat.born,
+            salt,
+        };
+        let base = state.committed;
+        let (end, _) = log.append(&Entry::File { file: number, base, identity });
+        state.enrolled = Some(Enrolled {
+            number,
+            kept,
+            last_entry: end,
+            upto: end,
+            commit: None,
+        });
+        drop(state);
+        self.journal.register(self);
+        Ok(())
+    }
+
+    /// Appends an entry about the file, which is enrolled.
+    pub(super) fn append<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>) -> Position {
+        self.append_in(&mut self.state.write(), entry)
+    }
+
+    pub(super) fn append_in<'e>(&self, state: &mut State, entry: impl FnOnce(u64) -> Entry<'e>) -> Position {
+        let (Some(enrolled), Ok(log)) = (&mut state.enrolled, self.journal.log()) else {
+            return Position::default();
+        };
+        let (end, position) = log.append(&entry(enrolled.number));
+        enrolled.last_entry = end;
+        position
+    }
+
+    /// Appends a commit of the file's entries before the byte `upto` of the journal, or of all of them.
+    pub(super) fn append_commit(&self, len: u64, upto: Option<u64>, modified: Moment) -> Position {
+        let mut state = self.state.write();
+        let (Some(enrolled), Ok(log)) = (&mut state.enrolled, self.journal.log()) else {
+            return Position::default();
+        };
+        let upto = upto.unwrap_or(enrolled.last_entry);
+        if let Some(commit) = enrolled.commit.filter(|_| upto < enrolled.upto) {
+            return commit;
+        }
+        let file = enrolled.number;
+        let (_, position) = log.append(&Entry::Commit { file, len, upto, modified });
+        enrolled.upto = upto;
+        enrolled.commit = Some(position);
+        position
+    }
+}
+
+/// What keeps a checkpoint away while an operation is under way.
+enum Gate<'a> {
+    News { _held: RwLockReadGuard<'a, u64> },
+    Journal { _held: RwLockReadGuard<'a, ()> },
+}
+
+/// An operation that changes a file.
+pub(crate) struct Operation<'a> {
+    over: Over<'a>,
+    _gate: Gate<'a>,
+    _op: MutexGuard<'a, ()>,
+}
+
+impl<'a> Operation<'a> {
+    /// The file as it is to be read and changed.
+    pub(crate) fn disk(&self) -> &Over<'a> {
+        &self.over
+    }
+}
+
+impl Drop for Operation<'_> {
+    fn drop(&mut self) {
+        self.over.file().journal.after_operation();
+    }
+}

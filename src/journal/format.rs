@@ -1,0 +1,274 @@
+//! The bytes of `plainview.journal`. PURE. `docs/format.md`, "The journal", in code.
+//!
+//! ```text
+//! journal = slot 0 (4096) . slot 1 (4096) . entry*
+//! slot    = "PLVJ" . format u32 . turn u64 . epoch (16) . since (12) . root's inode u64 . root's birth (12) . tag (16) . zeros
+//! entry   = length u32 . kind u32 . file u64 . value u64 . payload (length) . tag (16)
+//! tag     = keyed BLAKE3(journal key; tag of the entry before . the entry's bytes before the tag), 16 bytes; before the first is the epoch
+//! ```
+//!
+//! The tags are a chain that begins at the epoch, which is random: an entry is read only if all before it are whole, and what is left over behind the end of a
+//! journal that was begun anew never fits.
+
+use crate::keys::{JournalKey, SALT_LEN};
+use crate::sys::disk::Moment;
+
+/// Bytes that each of the two slots for the header takes: a page, so that writing one never tears the other.
+pub(super) const SLOT_LEN: u64 = 4096;
+/// Where the entries begin.
+pub(super) const ENTRIES_AT: u64 = 2 * SLOT_LEN;
+/// Bytes of an entry before its payload.
+pub(super) const HEAD_LEN: usize = 24;
+/// Bytes of a tag, and of an epoch.
+pub(super) const TAG_LEN: usize = 16;
+/// Bytes of an entry beside its payload.
+pub(super) const ENTRY_OVERHEAD: usize = HEAD_LEN + TAG_LEN;
+/// Longest payload. What is longer is written as several entries.
+pub(super) const PAYLOAD_MAX: usize = 1 << 24;
+
+const MAGIC: [u8; 4] = *b"PLVJ";
+const FORMAT: u32 = 1;
+/// Bytes of a slot that its tag covers.
+const TAGGED_LEN: usize = 68;
+const MOMENT_LEN: usize = 12;
+
+/// A link of the chain of tags.
+pub(super) type Tag = [u8; TAG_LEN];
+
+/// What a slot holds: of two that are whole, the one with the higher turn counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Counts the headers that were written; its lowest bit says in which slot.
+    pub(super) turn: u64,
+    /// Where the chain of tags begins: random, another one whenever the journal is begun anew.
+    pub(super) epoch: Tag,
+    /// No file that was made before has contents that were neither synced nor named in the journal.
+    pub(super) since: Moment,
+    /// The inode number and the birth of the vault's root: when they are others, this is a copy of the vault, and inode numbers tell nothing.
+    pub(super) root: (u64, Option<Moment>),
+}
+
+impl Header {
+    /// The header's bytes. The rest of the slot is zeros, or anything.
+    pub(super) fn seal(&self, key: &JournalKey) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(TAGGED_LEN + TAG_LEN);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&FORMAT.to_le_bytes());
+        bytes.extend_from_slice(&self.turn.to_le_bytes());
+        bytes.extend_from_slice(&self.epoch);
+        put_moment(&mut bytes, Some(self.since));
+        bytes.extend_from_slice(&self.root.0.to_le_bytes());
+        put_moment(&mut bytes, self.root.1);
+        bytes.resize(TAGGED_LEN, 0);
+        let tag = blake3::keyed_hash(key.expose(), &bytes);
+        bytes.extend_from_slice(&tag.as_bytes()[..TAG_LEN]);
+        bytes
+    }
+
+    /// The header that a slot begins with; `None` when it is torn, or another vault's.
+    pub(super) fn open(slot: &[u8], key: &JournalKey) -> Option<Self> {
+        let (tagged, rest) = slot.split_at_checked(TAGGED_LEN)?;
+        let tag = rest.first_chunk::<TAG_LEN>()?;
+        if !fits(&blake3::keyed_hash(key.expose(), tagged), tag) {
+            return None;
+        }
+        let mut fields = Fields(tagged);
+        if fields.take()? != MAGIC || u32::from_le_bytes(fields.take()?) != FORMAT {
+            return None;
+        }
+        Some(Self {
+            turn: fields.number()?,
+            epoch: fields.take()?,
+            since: fields.moment()?.unwrap_or_default(),
+            root: (fields.number()?, fields.moment()?),
+        })
+    }
+
+    /// The one that replaces it.
+    pub(super) fn next(&self) -> Self {
+        Self {
+            turn: self.turn + 1,
+            ..*self
+        }
+    }
+
+    /// Where it is written.
+    pub(super) fn offset(&self) -> u64 {
+        (self.turn % 2) * SLOT_LEN
+    }
+}
+
+/// Which file an entry is about, as it can be found again after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) ino: u64,
+    /// Tells it from others that had, or will have, this number.
+    pub(super) born: Option<Moment>,
+    /// The salt that was in its header; zeros when it was empty.
+    pub(super) salt: [u8; SALT_LEN],
+}
+
+/// One entry. `file` is a number that stands for a file until the journal is begun anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry<'a> {
+    /// Kind 1: the number `file` stands for this one, of which `base` bytes are committed.
+    File { file: u64, base: u64, identity: Identity },
+    /// Kind 2: bytes at an offset of the file on disk.
+    Write { file: u64, offset: u64, bytes: &'a [u8] },
+    /// Kind 3: zeros at an offset.
+    Zero { file: u64, offset: u64, len: u64 },
+    /// Kind 4: the file is so long.
+    Length { file: u64, len: u64 },
+    /// Kind 5: the file is what its entries before the journal's byte `upto` made it, `len` bytes long; and when it was last modified.
+    Commit { file: u64, len: u64, upto: u64, modified: Moment },
+    /// Kind 6: from `base` on, bytes are written to the file itself from now on.
+    Intent { file: u64, base: u64 },
+    /// Kind 7: entries before that were not committed never will be, and no intent is in force.
+    Void,
+}
+
+impl<'a> Entry<'a> {
+    /// The entry's bytes behind `out`. `chain` is the tag of the entry before, and becomes this one's.
+    pub(super) fn seal(&self, key: &JournalKey, chain: &mut Tag, out: &mut Vec<u8>) {
+        let at = out.len();
+        let (kind, file, value): (u32, u64, u64) = match *self {
+            Self::File { file, base, .. } => (1, file, base),
+            Self::Write { file, offset, .. } => (2, file, offset),
+            Self::Zero { file, offset, .. } => (3, file, offset),
+            Self::Length { file, len } => (4, file, len),
+            Self::Commit { file, len, .. } => (5, file, len),
+            Self::Intent { file, base } => (6, file, base),
+            Self::Void => (7, 0, 0),
+        };
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&kind.to_le_bytes());
+        out.extend_from_slice(&file.to_le_bytes());
+        out.extend_from_slice(&value.to_le_bytes());
+        self.put_payload(out);
+        let length = u32::try_from(out.len() - at - HEAD_LEN).expect("a payload is at most PAYLOAD_MAX");
+        out[at..at + 4].copy_from_slice(&length.to_le_bytes());
+        *chain = link(key, chain, &out[at..]);
+        out.extend_from_slice(chain);
+    }
+
+    fn put_payload(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::File { identity, .. } => {
+                out.extend_from_slice(&identity.ino.to_le_bytes());
+                put_moment(out, identity.born);
+                out.extend_from_slice(&identity.salt);
+            }
+            Self::Write { bytes, .. } => out.extend_from_slice(bytes),
+            Self::Zero { len, .. } => out.extend_from_slice(&len.to_le_bytes()),
+            Self::Commit { upto, modified, .. } => {
+                out.extend_from_slice(&upto.to_le_bytes());
+                put_moment(out, Some(*modified));
+            }
+            Self::Length { .. } | Self::Intent { .. } | Self::Void => {}
+        }
+    }
+
+    /// The entry whose bytes are `tagged . tag`, when it follows `chain`, which it then replaces.
+    pub(super) fn open(tagged: &'a [u8], tag: &Tag, key: &JournalKey, chain: &mut Tag) -> Option<Self> {
+        let expected = link(key, chain, tagged);
+        // Compares in constant time, which is not needed here, and costs nothing.
+        if blake3::Hash::from_bytes(wide(&expected)) != blake3::Hash::from_bytes(wide(tag)) {
+            return None;
+        }
+        let entry = Self::parse(tagged)?;
+        *chain = *tag;
+        Some(entry)
+    }
+
+    fn parse(tagged: &'a [u8]) -> Option<Self> {
+        let mut fields = Fields(tagged);
+        let (_length, kind) = (fields.take::<4>()?, u32::from_le_bytes(fields.take()?));
+        let (file, value) = (fields.number()?, fields.number()?);
+        let entry = match kind {
+            1 => Self::File {
+                file,
+                base: value,
+                identity: Identity {
+                    ino: fields.number()?,
+                    born: fields.moment()?,
+                    salt: fields.take()?,
+                },
+            },
+            2 => Self::Write {
+                file,
+                offset: value,
+                bytes: std::mem::take(&mut fields.0),
+            },
+            3 => Self::Zero {
+                file,
+                offset: value,
+                len: fields.number()?,
+            },
+            4 => Self::Length { file, len: value },
+            5 => Self::Commit {
+                file,
+                len: value,
+                upto: fields.number()?,
+                modified: fields.moment()?.unwrap_or_default(),
+            },
+            6 => Self::Intent { file, base: value },
+            7 => Self::Void,
+            _ => return None,
+        };
+        fields.0.is_empty().then_some(entry)
+    }
+}
+
+/// The length of the payload of the entry that begins with `head`; `None` when no entry is that long.
+pub(super) fn payload_len(head: &[u8; HEAD_LEN]) -> Option<usize> {
+    let length = u32::from_le_bytes(*head.first_chunk()?);
+    usize::try_from(length).ok().filter(|length| *length <= PAYLOAD_MAX)
+}
+
+fn link(key: &JournalKey, chain: &Tag, tagged: &[u8]) -> Tag {
+    let mut hasher = blake3::Hasher::new_keyed(key.expose());
+    hasher.update(chain).update(tagged);
+    let mut tag = [0; TAG_LEN];
+    hasher.finalize_xof().fill(&mut tag);
+    tag
+}
+
+fn wide(tag: &Tag) -> [u8; 32] {
+    let mut wide = [0; 32];
+    wide[..TAG_LEN].copy_from_slice(tag);
+    wide
+}
+
+fn fits(hash: &blake3::Hash, tag: &Tag) -> bool {
+    let computed = *hash.as_bytes().first_chunk().expect("a hash is longer than a tag");
+    blake3::Hash::from_bytes(wide(&computed)) == blake3::Hash::from_bytes(wide(tag))
+}
+
+/// Seconds i64 . nanoseconds u32; the nanoseconds are 2^32 - 1 when the moment is not known.
+fn put_moment(out: &mut Vec<u8>, moment: Option<Moment>) {
+    let Moment { secs, nanos } = moment.unwrap_or(Moment { secs: 0, nanos: u32::MAX });
+    out.extend_from_slice(&secs.to_le_bytes());
+    out.extend_from_slice(&nanos.to_le_bytes());
+}
+
+/// What is left to be taken apart.
+struct Fields<'a>(&'a [u8]);
+
+impl Fields<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*taken)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    fn moment(&mut self) -> Option<Option<Moment>> {
+        const { assert!(MOMENT_LEN == 12) };
+        let secs = i64::from_le_bytes(self.take()?);
+        let nanos = u32::from_le_bytes(self.take()?);
+        Some((nanos != u32::MAX).then_some(Moment { secs, nanos }))
+    }
+}

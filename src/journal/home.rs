@@ -1,0 +1,95 @@
+//! Where a journal lives: the root directory of a vault.
+
+use crate::sys::disk::{Backing, Descriptor, FileStat, Kept, stat_at};
+use crate::sys::{descriptor, metadata, temporary};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::{Errno, Result};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// The journal's name.
+pub(super) const NAME: &CStr = c"plainview.journal";
+
+/// What a journal asks of the place where its file is and of the files around it; tests have one that is simulated.
+pub(crate) trait Home: Send + Sync {
+    /// Makes the journal's file with these bytes, durably, over one that is there.
+    fn create(&self, bytes: &[u8]) -> Result<Kept>;
+    /// The journal's file, if it is there.
+    fn open(&self) -> Result<Option<Kept>>;
+    /// Removes it, durably.
+    fn remove(&self) -> Result<()>;
+    /// Makes every file around durable.
+    fn sync_all(&self) -> Result<()>;
+    /// What the directory is.
+    fn stat(&self) -> Result<FileStat>;
+    /// The time by the clock that dates new files here, which may be a little behind.
+    fn now(&self) -> Result<crate::sys::disk::Moment>;
+}
+
+/// The root directory of a vault.
+pub(super) struct Root {
+    dir: OwnedFd,
+    access: OFlags,
+}
+
+impl Root {
+    /// The root that `dir` is open as. The journal's file is opened with `access`.
+    pub(super) fn new(dir: BorrowedFd<'_>, access: OFlags) -> Result<Self> {
+        Ok(Self {
+            dir: rustix::io::fcntl_dupfd_cloexec(dir, 0)?,
+            access,
+        })
+    }
+
+    fn existing(&self) -> Result<OwnedFd> {
+        let flags = self.access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        descriptor::with_permission(self.dir.as_fd(), Mode::XUSR, || {
+            rustix::fs::openat(&self.dir, NAME, flags, Mode::empty())
+        })
+    }
+
+    /// Changes the directory. Its times stay, as far as we may: the view shows them, and it does not show the journal.
+    fn keeping_times(&self, action: impl FnMut() -> Result<()>) -> Result<()> {
+        let before = rustix::fs::fstat(&self.dir)?;
+        descriptor::with_permission(self.dir.as_fd(), Mode::RWXU, action)?;
+        // One that is not ours keeps the new times.
+        let _ = descriptor::set_times(self.dir.as_fd(), &metadata::times(&before));
+        Ok(())
+    }
+}
+
+impl Home for Root {
+    fn create(&self, bytes: &[u8]) -> Result<Kept> {
+        self.keeping_times(|| temporary::write_durably(self.dir.as_fd(), NAME, bytes))?;
+        Ok(Arc::new(Descriptor(self.existing()?)))
+    }
+
+    fn open(&self) -> Result<Option<Kept>> {
+        match self.existing() {
+            Ok(fd) => Ok(Some(Arc::new(Descriptor(fd)))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remove(&self) -> Result<()> {
+        self.keeping_times(|| match rustix::fs::unlinkat(&self.dir, NAME, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => temporary::sync_directory(self.dir.as_fd()),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn sync_all(&self) -> Result<()> {
+        rustix::fs::syncfs(&self.dir)
+    }
+
+    fn stat(&self) -> Result<FileStat> {
+        stat_at(self.dir.as_fd(), c"")
+    }
+
+    fn now(&self) -> Result<crate::sys::disk::Moment> {
+        let file = temporary::Unnamed::new(self.dir.as_fd(), Mode::RUSR | Mode::WUSR)?;
+        Ok(file.fd().stat()?.changed)
+    }
+}

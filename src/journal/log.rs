@@ -1,0 +1,265 @@
+//! The journal's file while it is written: entries are collected in memory, written behind each other, and synced for all who wait at once.
+//!
+//! Knows entries only as bytes of a chain; does not know what they are about. Keeps true: what is appended keeps its order; what [`Log::sync_to`] returned for is durable.
+
+use super::format::{ENTRIES_AT, Entry, Header, TAG_LEN, Tag};
+use super::overlay::{index, length};
+use crate::keys::JournalKey;
+use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use rand::Rng;
+use rustix::io::Result;
+use std::sync::Arc;
+
+/// How many bytes are collected before they are written, if nobody syncs them.
+const COLLECTED: u64 = 1 << 20;
+/// The file grows by so many bytes at a time, written as zeros: then a sync of entries has nothing but their bytes to write, and space is short here, not there.
+const STEP: u64 = 1 << 20;
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// A place in the journal since it was opened: grows for ever, also when the file is begun anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position(u64);
+
+/// The journal's file.
+pub(super) struct Log {
+    key: Arc<JournalKey>,
+    disk: Kept,
+    /// Leaf lock. Not held while the disk syncs.
+    state: Mutex<State>,
+    /// Somebody's sync has ended.
+    synced: Condvar,
+}
+
+struct State {
+    header: Header,
+    /// The tag of the last entry.
+    chain: Tag,
+    /// Up to where entries are durable, as a byte of the file.
+    durable: u64,
+    /// The entries behind that. They are kept until they are durable: after a sync that failed nobody knows what of them is on disk, so they are written again.
+    tail: Vec<u8>,
+    /// How many bytes of `tail` were written.
+    written: u64,
+    /// Bytes that the file has.
+    allocated: u64,
+    /// What byte 0 of the file is as a position.
+    origin: u64,
+    /// How often the journal was begun anew.
+    epoch: u64,
+    /// Whether somebody syncs at the moment.
+    syncing: bool,
+    /// Whether a header that is not in force may be on disk, in the slot that is next: it must be overwritten before anything that counts on the one in force is durable.
+    doubtful: bool,
+}
+
+impl State {
+    /// The byte behind the last entry.
+    fn end(&self) -> u64 {
+        self.durable + length(self.tail.len())
+    }
+}
+
+impl Log {
+    /// A journal that begins with `header`, which is written and durable on `disk` already, and goes on at the byte `end`, behind an entry whose tag is `chain`.
+    pub(super) fn new(key: Arc<JournalKey>, disk: Kept, header: Header, chain: Tag, end: u64) -> Result<Self> {
+        let allocated = disk.stat()?.len;
+        Ok(Self {
+            key,
+            disk,
+            state: Mutex::new(State {
+                header,
+                chain,
+                durable: end,
+                tail: Vec::new(),
+                written: 0,
+                allocated,
+                origin: 0,
+                epoch: 0,
+                syncing: false,
+                doubtful: false,
+            }),
+            synced: Condvar::new(),
+        })
+    }
+
+    /// The header of a new journal.
+    pub(super) fn first_header(since: Moment, root: (u64, Option<Moment>)) -> Header {
+        Header {
+            turn: 0,
+            epoch: random(),
+            since,
+            root,
+        }
+    }
+
+    /// Appends an entry; returns the byte of the file and the position behind it.
+    pub(super) fn append(&self, entry: &Entry<'_>) -> (u64, Position) {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        entry.seal(&self.key, &mut state.chain, &mut state.tail);
+        let end = state.end();
+        (end, Position(state.origin + end))
+    }
+
+    /// The byte of the file behind the last entry.
+    pub(super) fn end(&self) -> u64 {
+        self.state.lock().end()
+    }
+
+    /// How often the journal was begun anew since it was opened.
+    pub(super) fn epoch(&self) -> u64 {
+        self.state.lock().epoch
+    }
+
+    /// Bytes of entries in the journal.
+    pub(super) fn used(&self) -> u64 {
+        self.end() - ENTRIES_AT
+    }
+
+    /// Makes sure that there is space on disk for `len` more bytes of entries.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub(super) fn reserve(&self, len: u64) -> Result<()> {
+        let mut state = self.state.lock();
+        let wanted = state.end() + len;
+        if state.allocated >= wanted {
+            return Ok(());
+        }
+        while state.allocated < wanted.next_multiple_of(STEP) {
+            let at = state.allocated.max(state.end());
+            write_all_at(&*self.disk, &ZEROS, at)?;
+            state.allocated = at + length(ZEROS.len());
+        }
+        Ok(())
+    }
+
+    /// Writes what was collected if it has become a lot. What cannot be written is written by the next sync, which tells if it cannot either.
+    pub(super) fn write_out_if_large(&self) {
+        let mut state = self.state.lock();
+        if length(state.tail.len()) - state.written >= COLLECTED && !state.syncing {
+            let _ = self.write_out(&mut state);
+        }
+    }
+
+    fn write_out(&self, state: &mut State) -> Result<()> {
+        if state.doubtful {
+            let again = state.header.next();
+            write_all_at(&*self.disk, &again.seal(&self.key), again.offset())?;
+        }
+        let rest = &state.tail[index(state.written)..];
+        write_all_at(&*self.disk, rest, state.durable + state.written)?;
+        state.written = length(state.tail.len());
+        state.allocated = state.allocated.max(state.end());
+        Ok(())
+    }
+
+    /// Makes everything durable that was appended.
+    pub(super) fn sync(&self) -> Result<()> {
+        let state = self.state.lock();
+        let target = Position(state.origin + state.end());
+        self.sync_locked(state, target)
+    }
+
+    /// Makes everything durable up to `target`. Of those who wait at the same time, one syncs for all.
+    ///
+    /// # Errors
+    /// What the operating system says. What was appended stays, and is written again by the next call.
+    pub(super) fn sync_to(&self, target: Position) -> Result<()> {
+        self.sync_locked(self.state.lock(), target)
+    }
+
+    fn sync_locked(&self, mut state: MutexGuard<'_, State>, target: Position) -> Result<()> {
+        while state.origin + state.durable < target.0 {
+            if state.syncing {
+                self.synced.wait(&mut state);
+                continue;
+            }
+            state.syncing = true;
+            let written = self.write_out(&mut state);
+            let end = state.end();
+            let synced = written.and_then(|()| MutexGuard::unlocked(&mut state, || self.disk.sync(Durability::Data)));
+            state.syncing = false;
+            self.synced.notify_all();
+            match synced {
+                Ok(()) => {
+                    if std::mem::take(&mut state.doubtful) {
+                        state.header = state.header.next();
+                    }
+                    let done = end - state.durable;
+                    state.tail.drain(..index(done));
+                    state.durable = end;
+                    state.written -= done;
+                }
+                Err(error) => {
+                    state.written = 0;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the journal anew: all its entries are void, and durably so when this returns. Nobody appends meanwhile.
+    ///
+    /// # Errors
+    /// What the operating system says; the entries are still in force then.
+    pub(super) fn restart(&self) -> Result<()> {
+        self.write_header(|header| header.epoch = random())?;
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        state.origin += state.end() - ENTRIES_AT;
+        state.durable = ENTRIES_AT;
+        state.tail = Vec::new();
+        state.written = 0;
+        state.chain = state.header.epoch;
+        state.epoch += 1;
+        Ok(())
+    }
+
+    /// Writes, durably, that no file made before `since` has contents that are in no journal and were never synced.
+    ///
+    /// # Errors
+    /// What the operating system says; it does not hold then.
+    pub(super) fn set_since(&self, since: Moment) -> Result<()> {
+        self.write_header(|header| header.since = since)
+    }
+
+    fn write_header(&self, change: impl FnOnce(&mut Header)) -> Result<()> {
+        let mut state = self.state.lock();
+        while state.syncing {
+            self.synced.wait(&mut state);
+        }
+        state.syncing = true;
+        let mut header = state.header.next();
+        change(&mut header);
+        // Into the other slot: the one in force stays whole until this one is durable.
+        let bytes = header.seal(&self.key);
+        let written = MutexGuard::unlocked(&mut state, || {
+            write_all_at(&*self.disk, &bytes, header.offset())?;
+            self.disk.sync(Durability::Data)
+        });
+        state.syncing = false;
+        self.synced.notify_all();
+        state.doubtful = written.is_err();
+        if written.is_ok() {
+            state.header = header;
+        }
+        written
+    }
+
+
+    /// Since when files may be unsynced.
+    pub(super) fn since(&self) -> Moment {
+        self.state.lock().header.since
+    }
+}
+
+/// A random epoch.
+fn random() -> Tag {
+    let mut epoch = [0; TAG_LEN];
+    rand::rng().fill_bytes(&mut epoch);
+    epoch
+}
+

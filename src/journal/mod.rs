@@ -1,0 +1,309 @@
+//! The write-ahead journal of a vault: after a kill or a power cut at any instant, each file is what it was at its last commit. `docs/crash-safety.md`.
+//!
+//! Works on the ciphertext bytes of files, below records and names, of which it knows nothing: a [`JournaledFile`] lies between a file of the vault and its
+//! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
+//! comes back after a crash whole, with all others of its file up to a commit, or not at all.
+//!
+//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over` and `sync` are a file that is read, changed and synced;
+//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `recover` makes the files what it says.
+//!
+//! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
+//! `Journal::traces`, the log's, the thread's).
+
+mod checkpoint;
+mod file;
+mod format;
+mod home;
+mod log;
+mod over;
+mod overlay;
+mod recover;
+mod replay;
+mod sync;
+mod thread;
+mod verify;
+mod walk;
+
+use crate::keys::JournalKey;
+use crate::sys::disk::{FileId, Kept, Moment};
+use checkpoint::{EnrolledFiles, Stamp, Trace};
+pub(crate) use file::JournaledFile;
+use file::State;
+use format::ENTRIES_AT;
+use home::Home;
+use log::Log;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+pub use recover::{Progress, Report};
+use rustix::fs::Stat;
+use rustix::io::{Errno, Result};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+pub(crate) use sync::Syncing;
+use thread::Alarm;
+
+/// How long a journal may become, and how many bytes may be kept in memory, when nobody says otherwise.
+pub const SIZE: u64 = 64 << 20;
+/// The least that one may say.
+pub const SIZE_MIN: u64 = 4 << 20;
+/// So many files may have entries at once.
+pub const FILES_MAX: usize = 256;
+
+/// Whether files may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// They may.
+    ReadWrite,
+    /// They may not, and nothing of the vault is: what a journal says that was left there is kept in memory.
+    ReadOnly,
+}
+
+/// The journal of a vault.
+pub struct Journal {
+    key: Arc<JournalKey>,
+    home: Box<dyn Home>,
+    access: Access,
+    /// Bytes that the journal, and what is in memory, may become.
+    size: u64,
+    /// The device that the vault's root is on: files elsewhere are never new, since `sync_all` does not reach them.
+    dev: u64,
+    /// The file, from the first change on.
+    log: OnceLock<Log>,
+    /// Held while the journal's file is being made.
+    beginning: Mutex<()>,
+    /// Held for reading by operations on committed files and by who appends a commit, for writing by the checkpoint.
+    gate: RwLock<()>,
+    /// Held for reading by operations on new files; the generation of those that are new, which is raised when all before are to be synced.
+    news: RwLock<u64>,
+    /// Whether new files were written to since they were synced.
+    news_written: AtomicBool,
+    /// Files with entries, and, in a vault that was recovered read-only, with something over them. Leaf lock.
+    files: Mutex<HashMap<FileId, Arc<JournaledFile>>>,
+    numbers: AtomicU64,
+    /// Bytes in memory over all files.
+    held: AtomicU64,
+    /// What checkpoints did to files that nobody has looked at since. Leaf lock.
+    traces: Mutex<HashMap<FileId, Trace>>,
+    alarm: Arc<Alarm>,
+    /// This journal.
+    this: Weak<Self>,
+}
+
+impl Journal {
+    fn new(home: Box<dyn Home>, key: Arc<JournalKey>, access: Access, size: u64) -> Result<Arc<Self>> {
+        let dev = home.stat()?.id.dev;
+        Ok(Arc::new_cyclic(|this| Self {
+            key,
+            home,
+            access,
+            size,
+            dev,
+            log: OnceLock::new(),
+            beginning: Mutex::new(()),
+            gate: RwLock::new(()),
+            news: RwLock::new(0),
+            news_written: AtomicBool::new(false),
+            files: Mutex::default(),
+            numbers: AtomicU64::new(1),
+            held: AtomicU64::new(0),
+            traces: Mutex::default(),
+            alarm: Arc::default(),
+            this: this.clone(),
+        }))
+    }
+
+    /// The state of a file that `stat` was just taken of: the one that it has, or a new one, for which all of the file counts as committed.
+    pub(crate) fn file(&self, id: FileId, len: u64) -> Option<Arc<JournaledFile>> {
+        if let Some(file) = self.files.lock().get(&id) {
+            return Some(Arc::clone(file));
+        }
+        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, State::known(len))))
+    }
+
+    /// The state of the empty file that `stat` was just taken of, when it had just been made.
+    pub(crate) fn new_file(&self, stat: &Stat) -> Option<Arc<JournaledFile>> {
+        let (id, made) = (FileId::of(stat), Moment::changed(stat));
+        let generation = *self.news.read();
+        // Until the journal is begun nothing is told from new files; where the clock was set back, recovery would not know this one.
+        let is_new = id.dev == self.dev && self.start().is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
+        let state = if is_new { State::new(generation) } else { State::known(0) };
+        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, state)))
+    }
+
+    /// The length on disk that a file will have, where something lies over it.
+    pub(crate) fn len_of(&self, id: FileId) -> Option<u64> {
+        self.files.lock().get(&id).map(|file| file.len())
+    }
+
+    /// Begins the journal, if that was not done: durably, before anything is changed that it is needed for.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn start(&self) -> Result<()> {
+        if self.log.get().is_some() {
+            return Ok(());
+        }
+        if self.access == Access::ReadOnly {
+            return Err(Errno::ROFS);
+        }
+        let _beginning = self.beginning.lock();
+        if self.log.get().is_none() {
+            let root = self.home.stat()?;
+            let header = Log::first_header(self.home.now()?, (root.id.ino, root.born));
+            let mut bytes = header.seal(&self.key);
+            bytes.resize(overlay::index(ENTRIES_AT), 0);
+            let disk = self.home.create(&bytes)?;
+            self.begin_with(Log::new(Arc::clone(&self.key), disk, header, header.epoch, ENTRIES_AT)?);
+        }
+        Ok(())
+    }
+
+    fn begin_with(&self, log: Log) {
+        // The caller holds `beginning`, or nobody else knows the journal yet.
+        let _ = self.log.set(log);
+    }
+
+    fn log_if_begun(&self) -> Option<&Log> {
+        self.log.get()
+    }
+
+    fn log(&self) -> Result<&Log> {
+        self.start()?;
+        self.log.get().ok_or(Errno::IO)
+    }
+
+    /// Waits until there is no checkpoint and there is room for `upcoming` bytes, and keeps it so.
+    ///
+    /// # Errors
+    /// ENOSPC, also after a checkpoint; what else the operating system says of that.
+    fn enter(&self, upcoming: u64) -> Result<RwLockReadGuard<'_, ()>> {
+        let log = self.log()?;
+        let held = || self.held.load(Ordering::Relaxed);
+        let is_full = || log.used() + upcoming > self.size || held() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
+        let gate = self.gate.read();
+        let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
+        match room {
+            Ok(()) => return Ok(gate),
+            Err(Errno::NOSPC | Errno::DQUOT) => {}
+            Err(errno) => return Err(errno),
+        }
+        drop(gate);
+        self.checkpoint()?;
+        let gate = self.gate.read();
+        log.reserve(upcoming)?;
+        Ok(gate)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The file has entries from now on.
+    fn register(&self, file: &Arc<JournaledFile>) {
+        self.files.lock().insert(file.id, Arc::clone(file));
+        self.alarm.something();
+    }
+
+    fn enrolled(&self) -> EnrolledFiles {
+        let files: Vec<_> = self.files.lock().values().cloned().collect();
+        let kept = |file: &Arc<JournaledFile>| file.state.read().enrolled.as_ref().map(|enrolled| Arc::clone(&enrolled.kept));
+        files.into_iter().filter_map(|file| kept(&file).map(|kept: Kept| (file, kept))).collect()
+    }
+
+    /// No file has entries any more.
+    fn discharge(&self) {
+        let files = std::mem::take(&mut *self.files.lock());
+        drop(files);
+    }
+
+    /// What is in memory over a file was so many bytes, and is so many now.
+    fn held_changed(&self, before: u64, after: u64) {
+        if after >= before {
+            self.held.fetch_add(after - before, Ordering::Relaxed);
+        } else {
+            self.held.fetch_sub(before - after, Ordering::Relaxed);
+        }
+    }
+
+    fn news_were_written(&self) {
+        if !self.news_written.swap(true, Ordering::Relaxed) {
+            self.alarm.something();
+        }
+    }
+
+    /// After each operation.
+    fn after_operation(&self) {
+        if let Some(log) = self.log_if_begun() {
+            log.write_out_if_large();
+            if log.used() > self.size / 2 || self.held.load(Ordering::Relaxed) > self.size / 2 {
+                self.alarm.urgent();
+            }
+        }
+    }
+
+    fn trace(&self, file: &JournaledFile, trace: Trace) {
+        self.traces.lock().insert(file.id, trace);
+    }
+
+    /// Whether what `stat` says of a file that was not seen so before is our own late doing.
+    pub(crate) fn has_left(&self, stat: &Stat) -> bool {
+        let id = FileId::of(stat);
+        let stamp = Stamp::of_stat(stat);
+        let mut traces = self.traces.lock();
+        match traces.get(&id) {
+            Some(Trace::Busy) => true,
+            Some(Trace::Left(left)) => {
+                let ours = *left == stamp;
+                traces.remove(&id);
+                ours
+            }
+            None => false,
+        }
+    }
+
+    /// Whether there are new files that were not synced.
+    fn has_news(&self) -> bool {
+        self.news_written.load(Ordering::Relaxed)
+    }
+
+    /// Makes all new files durable that were made until now, so that recovery need not look at them.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(crate) fn sync_news(&self) -> Result<()> {
+        let Some(log) = self.log_if_begun() else { return Ok(()) };
+        let now = self.home.now()?;
+        {
+            // From here on, what was new is not: it is changed by way of the journal, or goes on after an intent.
+            let mut generation = self.news.write();
+            *generation += 1;
+            self.news_written.store(false, Ordering::Relaxed);
+        }
+        let synced = self.home.sync_all().and_then(|()| log.set_since(now));
+        if synced.is_err() {
+            self.news_written.store(true, Ordering::Relaxed);
+        }
+        synced
+    }
+
+    /// Brings everything into the files, makes all of the vault durable, and removes the journal. Nothing is changed any more.
+    ///
+    /// # Errors
+    /// What the operating system says; then the journal stays, and the next mount does what is left.
+    pub fn close(&self) -> Result<()> {
+        self.alarm.stop();
+        if self.log_if_begun().is_none() {
+            return Ok(());
+        }
+        let gate = self.gate.write();
+        self.checkpoint_locked(&gate)?;
+        self.home.sync_all()?;
+        self.home.remove()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.alarm.stop();
+    }
+}

@@ -1,0 +1,184 @@
+//! What lies over a file: extents of bytes, and of zeros, that are not in it yet. PURE.
+//!
+//! Keeps true: extents do not overlap and none is empty; what was put last is what is found.
+
+use crate::sys::disk::SeekTo;
+use std::collections::BTreeMap;
+
+/// What an extent holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// So many zeros, which are to take no space.
+    Zeros(u64),
+}
+
+impl Extent {
+    /// Its length.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => length(bytes.len()),
+            Self::Zeros(len) => *len,
+        }
+    }
+
+    /// Cuts it to its first `at` bytes; returns the others.
+    fn split_off(&mut self, at: u64) -> Self {
+        match self {
+            Self::Bytes(bytes) => Self::Bytes(bytes.split_off(index(at))),
+            Self::Zeros(len) => {
+                let rest = *len - at;
+                *len = at;
+                Self::Zeros(rest)
+            }
+        }
+    }
+}
+
+/// Extents over a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Overlay {
+    /// By their first byte.
+    extents: BTreeMap<u64, Extent>,
+    /// How many bytes are kept in memory.
+    held: u64,
+}
+
+impl Overlay {
+    /// Whether nothing lies over the file.
+    pub(super) fn is_empty(&self) -> bool {
+        self.extents.is_empty()
+    }
+
+    /// How many bytes are kept in memory.
+    pub(super) fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// All extents, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Extent)> {
+        self.extents.iter().map(|(at, extent)| (*at, extent))
+    }
+
+    /// The extents at `from` and behind, that which holds the byte `from` not among them unless it begins there.
+    pub(super) fn iter_from(&self, from: u64) -> impl Iterator<Item = (u64, &Extent)> {
+        self.extents.range(from..).map(|(at, extent)| (*at, extent))
+    }
+
+    /// Cuts an extent in two where it goes on beyond `at`.
+    pub(super) fn split(&mut self, at: u64) {
+        for (at, extent) in self.take_from(at) {
+            self.insert(at, extent);
+        }
+    }
+
+    /// How many bytes are kept in memory of what lies at `from` and behind.
+    pub(super) fn held_from(&self, from: u64) -> u64 {
+        let inside = self.covering(from).map_or(0, |(at, extent)| match extent {
+            Extent::Bytes(_) => at + extent.len() - from,
+            Extent::Zeros(_) => 0,
+        });
+        let behind = self.extents.range(from..).filter(|(at, _)| **at > from || inside == 0);
+        let behind = behind.filter(|(_, extent)| matches!(extent, Extent::Bytes(_)));
+        inside + behind.map(|(_, extent)| extent.len()).sum::<u64>()
+    }
+
+    /// The extent that holds the byte `at`.
+    fn covering(&self, at: u64) -> Option<(u64, &Extent)> {
+        let (start, extent) = self.extents.range(..=at).next_back()?;
+        (start + extent.len() > at).then_some((*start, extent))
+    }
+
+    /// Puts `bytes` at `offset`, over what is there.
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        // Mostly what is written again was written before in the same pieces.
+        if let Some((start, Extent::Bytes(there))) = self.extents.range_mut(..=offset).next_back() {
+            let within = index(offset - start);
+            if let Some(place) = there.get_mut(within..).and_then(|rest| rest.get_mut(..bytes.len())) {
+                place.copy_from_slice(bytes);
+                return;
+            }
+        }
+        self.put(offset, Extent::Bytes(bytes.to_vec()));
+    }
+
+    /// Puts zeros there.
+    pub(super) fn zero(&mut self, offset: u64, len: u64) {
+        self.put(offset, Extent::Zeros(len));
+    }
+
+    fn put(&mut self, offset: u64, extent: Extent) {
+        let len = extent.len();
+        if len == 0 {
+            return;
+        }
+        let behind = self.take_from(offset);
+        let end = offset + len;
+        self.insert(offset, extent);
+        for (at, mut extent) in behind {
+            if at >= end {
+                self.insert(at, extent);
+            } else if at + extent.len() > end {
+                let rest = extent.split_off(end - at);
+                self.insert(end, rest);
+            }
+        }
+    }
+
+    fn insert(&mut self, at: u64, extent: Extent) {
+        if let Extent::Bytes(bytes) = &extent {
+            self.held += length(bytes.len());
+        }
+        self.extents.insert(at, extent);
+    }
+
+    /// Takes out what lies at `from` and behind.
+    pub(super) fn take_from(&mut self, from: u64) -> BTreeMap<u64, Extent> {
+        let mut taken = self.extents.split_off(&from);
+        if let Some((start, extent)) = self.extents.range_mut(..from).next_back()
+            && start + extent.len() > from
+        {
+            taken.insert(from, extent.split_off(from - start));
+        }
+        let bytes = |extent: &Extent| match extent {
+            Extent::Bytes(bytes) => length(bytes.len()),
+            Extent::Zeros(_) => 0,
+        };
+        self.held -= taken.values().map(bytes).sum::<u64>();
+        taken
+    }
+
+    /// Lays it over `buf`, which holds the file's bytes from `offset` on.
+    pub(super) fn lay_over(&self, offset: u64, buf: &mut [u8]) {
+        let end = offset + length(buf.len());
+        let first = self.covering(offset).map_or(offset, |(at, _)| at);
+        for (at, extent) in self.extents.range(first..end) {
+            let (from, to) = ((*at).max(offset), (at + extent.len()).min(end));
+            let place = &mut buf[index(from - offset)..index(to - offset)];
+            match extent {
+                Extent::Bytes(bytes) => place.copy_from_slice(&bytes[index(from - at)..index(to - at)]),
+                Extent::Zeros(_) => place.fill(0),
+            }
+        }
+    }
+
+    /// What lies over the byte `at`, data or a hole, and up to where; or that nothing does, and where something begins.
+    pub(super) fn kind_at(&self, at: u64) -> (Option<SeekTo>, Option<u64>) {
+        match self.covering(at) {
+            Some((start, extent @ Extent::Bytes(_))) => (Some(SeekTo::Data), Some(start + extent.len())),
+            Some((start, extent @ Extent::Zeros(_))) => (Some(SeekTo::Hole), Some(start + extent.len())),
+            None => (None, self.extents.range(at..).next().map(|(next, _)| *next)),
+        }
+    }
+}
+
+/// `len` as a number for arithmetic with offsets.
+pub(super) fn length(len: usize) -> u64 {
+    u64::try_from(len).expect("usize has at most 64 bits")
+}
+
+/// `len`, which is at most that of something in memory, as an index.
+pub(super) fn index(len: u64) -> usize {
+    usize::try_from(len).expect("no more than is in memory")
+}

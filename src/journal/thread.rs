@@ -1,0 +1,115 @@
+//! The thread that sees to it that checkpoints are made in time.
+
+use super::Journal;
+use parking_lot::{Condvar, Mutex};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long something may lie over a file.
+const CHECKPOINT: Duration = Duration::from_secs(5);
+/// How long a new file may be unsynced: so much, at most twice, recovery looks at. Longer than for the others, since that syncs the filesystem, and since many a new
+/// file is gone by then.
+const NEWS: Duration = Duration::from_secs(30);
+
+/// What wakes the thread.
+#[derive(Default)]
+pub(super) struct Alarm {
+    /// Leaf lock.
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Since when there is something to do.
+    since: Option<Instant>,
+    urgent: bool,
+    stopped: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Alarm {
+    /// There is something to do in a while.
+    pub(super) fn something(&self) {
+        let mut state = self.state.lock();
+        if state.since.is_none() {
+            state.since = Some(Instant::now());
+            self.changed.notify_all();
+        }
+    }
+
+    /// A checkpoint is due.
+    pub(super) fn urgent(&self) {
+        let mut state = self.state.lock();
+        if !state.urgent {
+            state.urgent = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Ends the thread, and waits for that.
+    pub(super) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.stopped = true;
+        self.changed.notify_all();
+        let thread = state.thread.take();
+        drop(state);
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // That it panicked was said when it did.
+            let _ = thread.join();
+        }
+    }
+
+    /// Waits until a checkpoint is due; whether there will be any.
+    fn wait(&self) -> bool {
+        let mut state = self.state.lock();
+        while !state.stopped && !state.urgent {
+            match state.since {
+                None => self.changed.wait(&mut state),
+                Some(since) => {
+                    if self.changed.wait_until(&mut state, since + CHECKPOINT).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        state.urgent = false;
+        state.since = None;
+        !state.stopped
+    }
+}
+
+/// Starts the thread. It ends with the journal.
+pub(super) fn start(journal: &Arc<Journal>) {
+    let (alarm, weak) = (Arc::clone(&journal.alarm), Arc::downgrade(journal));
+    let thread = std::thread::spawn(move || run(&alarm, &weak));
+    journal.alarm.state.lock().thread = Some(thread);
+}
+
+fn run(alarm: &Alarm, weak: &Weak<Journal>) {
+    let mut news_synced = Instant::now();
+    let mut failing = false;
+    while alarm.wait() {
+        let Some(journal) = weak.upgrade() else { return };
+        let mut done = journal.checkpoint();
+        if journal.has_news() {
+            if news_synced.elapsed() >= NEWS {
+                done = done.and_then(|()| journal.sync_news());
+                news_synced = Instant::now();
+            } else {
+                alarm.something();
+            }
+        }
+        if let Err(errno) = done {
+            // It is all in the journal; so it is tried again, and said once.
+            if !failing {
+                log::error!("what is in the journal cannot be written to the vault's files yet: {errno}");
+            }
+            alarm.something();
+        }
+        failing = done.is_err();
+    }
+}

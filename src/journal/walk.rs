@@ -1,0 +1,186 @@
+//! Every regular file of a vault, for recovery: one thread lists, several look at files.
+
+use super::Access;
+use super::recover::{Progress, Recovery, Role};
+use crate::sys::descriptor;
+use crate::sys::disk::{Descriptor, FileStat, stat_at};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::io::{Errno, Result};
+use std::ffi::{CStr, CString, OsStr};
+use std::num::NonZero;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// What the names of our own files begin with, and of those of them that are entries.
+const OURS: &[u8] = b"plainview.";
+const LONG: &[u8] = b"plainview.long.";
+/// How many files may wait to be looked at.
+const WAITING: usize = 64;
+
+/// A file to be looked at.
+struct Found {
+    file: Descriptor,
+    stat: FileStat,
+    role: Role,
+    path: PathBuf,
+}
+
+/// A directory to be listed: an entry of another one.
+struct Pending {
+    parent: Arc<OwnedFd>,
+    name: CString,
+    path: PathBuf,
+}
+
+/// Shows every file below `root` to the recovery.
+///
+/// # Errors
+/// What the operating system says of a file that the journal names; what else cannot be looked at is logged.
+pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, watch: &(dyn Fn(Progress) + Sync)) -> Result<()> {
+    let walk = Walk {
+        access,
+        recovery,
+        files: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        watch,
+    };
+    let (send, receive) = sync_channel(WAITING);
+    let receive = Mutex::new(receive);
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| walk.work(&receive))).collect();
+        let listed = walk.list(root, send);
+        let done = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(Errno::IO)));
+        done.fold(listed, Result::and)
+    })
+}
+
+struct Walk<'a> {
+    access: Access,
+    recovery: &'a Recovery,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    watch: &'a (dyn Fn(Progress) + Sync),
+}
+
+impl Walk<'_> {
+    fn tell(&self) {
+        (self.watch)(Progress {
+            files: self.files.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        });
+    }
+
+    fn work(&self, receive: &Mutex<Receiver<Found>>) -> Result<()> {
+        let mut result = Ok(());
+        loop {
+            // Whoever panicked had not yet begun with what it was to take.
+            let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(found) = next else { return result };
+            let is_named = matches!(found.role, Role::Named(_) | Role::Perhaps);
+            match self.recovery.visit(&found.file.0.as_fd(), &found.stat, found.role, &found.path) {
+                Ok(bytes) => {
+                    self.bytes.fetch_add(bytes, Ordering::Relaxed);
+                }
+                Err(errno) => {
+                    log::error!("cannot recover {}: {errno}", found.path.display());
+                    if is_named {
+                        result = Err(errno);
+                    }
+                }
+            }
+            self.tell();
+        }
+    }
+
+    /// Lists all directories. Of those that are still to be listed, only the ones above are open.
+    fn list(&self, root: BorrowedFd<'_>, send: SyncSender<Found>) -> Result<()> {
+        let root = descriptor::reopen(root, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let mut pending = Vec::new();
+        self.list_one(Arc::new(root), Path::new(""), &send, &mut pending)?;
+        while let Some(next) = pending.pop() {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+            let listed = match self.open(next.parent.as_fd(), &next.name, flags, Mode::RUSR | Mode::XUSR) {
+                Ok(dir) => self.list_one(Arc::new(dir), &next.path, &send, &mut pending),
+                Err(errno) => Err(errno),
+            };
+            match listed {
+                // Removed meanwhile, by somebody else.
+                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(errno) => log::error!("cannot look for files to recover in {}: {errno}", next.path.display()),
+            }
+        }
+        Ok(())
+    }
+
+    fn list_one(&self, dir: Arc<OwnedFd>, path: &Path, send: &SyncSender<Found>, pending: &mut Vec<Pending>) -> Result<()> {
+        for entry in Dir::read_from(&*dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let here = || path.join(OsStr::from_bytes(name.to_bytes()));
+            let kind = match entry.file_type() {
+                FileType::Unknown => FileType::from_raw_mode(
+                    rustix::fs::statat(&*dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?.st_mode,
+                ),
+                kind => kind,
+            };
+            if kind == FileType::Directory {
+                pending.push(Pending {
+                    parent: Arc::clone(&dir),
+                    name: name.to_owned(),
+                    path: here(),
+                });
+            } else if kind == FileType::RegularFile && (!name.to_bytes().starts_with(OURS) || name.to_bytes().starts_with(LONG)) {
+                self.find(&dir, name, here(), send)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A regular file: is it one to be looked at?
+    fn find(&self, dir: &OwnedFd, name: &CStr, path: PathBuf, send: &SyncSender<Found>) -> Result<()> {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.tell();
+        let stat = match stat_at(dir.as_fd(), name) {
+            Err(Errno::NOENT) => return Ok(()),
+            stat => stat?,
+        };
+        let role = self.recovery.role(&stat);
+        let flags = match self.access {
+            Access::ReadWrite => OFlags::RDWR,
+            Access::ReadOnly => OFlags::RDONLY,
+        };
+        if let Role::Other = role {
+            return Ok(());
+        }
+        let fd = match self.open(dir.as_fd(), name, flags | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => fd,
+            Err(errno) => {
+                log::error!("cannot open {} to recover it: {errno}", path.display());
+                return if let Role::Named(_) = role { Err(errno) } else { Ok(()) };
+            }
+        };
+        let file = Descriptor(fd);
+        // The workers are there as long as this goes on.
+        let _ = send.send(Found { file, stat, role, path });
+        Ok(())
+    }
+
+    /// Opens an entry; one that its mode denies us although it is ours, with `grant` for a moment, if we may change the vault.
+    fn open(&self, dir: BorrowedFd<'_>, name: &CStr, flags: OFlags, grant: Mode) -> Result<OwnedFd> {
+        match (rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::empty()), self.access) {
+            (Err(Errno::ACCESS), Access::ReadWrite) => {}
+            (opened, _) => return opened,
+        }
+        let path = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        descriptor::with_permission(path.as_fd(), grant, || descriptor::reopen(path.as_fd(), flags - OFlags::NOFOLLOW))
+    }
+}
