@@ -140,7 +140,7 @@ impl JournaledFile {
     /// # Errors
     /// ENOSPC, or what else the operating system says of the journal; nothing was changed then.
     pub(crate) fn begin<'a>(self: &'a Arc<Self>, disk: &'a dyn Backing, upcoming: u64, end: u64) -> Result<Operation<'a>> {
-        self.journal.start()?;
+        self.journal.start(None)?;
         let op = self.op.lock();
         let over = self.over(disk);
         let new = self.state.read().new;

@@ -20,6 +20,8 @@ mod overlay;
 mod recover;
 mod replay;
 mod sync;
+#[cfg(test)]
+pub(crate) mod tests;
 mod thread;
 mod verify;
 mod walk;
@@ -120,12 +122,11 @@ impl Journal {
         Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, State::known(len))))
     }
 
-    /// The state of the empty file that `stat` was just taken of, when it had just been made.
-    pub(crate) fn new_file(&self, stat: &Stat) -> Option<Arc<JournaledFile>> {
-        let (id, made) = (FileId::of(stat), Moment::changed(stat));
+    /// The state of an empty file that was made just now, at the moment `made` by the clock of its filesystem.
+    pub(crate) fn new_file(&self, id: FileId, made: Moment) -> Option<Arc<JournaledFile>> {
         let generation = *self.news.read();
         // Until the journal is begun nothing is told from new files; where the clock was set back, recovery would not know this one.
-        let is_new = id.dev == self.dev && self.start().is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
+        let is_new = id.dev == self.dev && self.start(Some(made)).is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
         let state = if is_new { State::new(generation) } else { State::known(0) };
         Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, state)))
     }
@@ -135,11 +136,11 @@ impl Journal {
         self.files.lock().get(&id).map(|file| file.len())
     }
 
-    /// Begins the journal, if that was not done: durably, before anything is changed that it is needed for.
+    /// Begins the journal, if that was not done: durably, before anything is changed that it is needed for. No file that was made before `since` is new.
     ///
     /// # Errors
     /// What the operating system says.
-    fn start(&self) -> Result<()> {
+    fn start(&self, since: Option<Moment>) -> Result<()> {
         if self.log.get().is_some() {
             return Ok(());
         }
@@ -149,7 +150,8 @@ impl Journal {
         let _beginning = self.beginning.lock();
         if self.log.get().is_none() {
             let root = self.home.stat()?;
-            let header = Log::first_header(self.home.now()?, (root.id.ino, root.born));
+            let now = self.home.now()?;
+            let header = Log::first_header(since.map_or(now, |since| since.min(now)), (root.id.ino, root.born));
             let mut bytes = header.seal(&self.key);
             bytes.resize(overlay::index(ENTRIES_AT), 0);
             let disk = self.home.create(&bytes)?;
@@ -168,7 +170,7 @@ impl Journal {
     }
 
     fn log(&self) -> Result<&Log> {
-        self.start()?;
+        self.start(None)?;
         self.log.get().ok_or(Errno::IO)
     }
 

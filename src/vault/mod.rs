@@ -14,7 +14,7 @@ use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
 use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
 use crate::record::{Size, size_on_disk};
-use crate::sys::disk::FileId;
+use crate::sys::disk::{FileId, Moment};
 use parking_lot::Mutex;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
@@ -248,7 +248,7 @@ impl Folder for Vault {
     }
 
     fn new_contents(&self, _: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
-        self.contents_of(file, stat, |journal| journal.new_file(stat))
+        self.contents_of(file, stat, |journal| journal.new_file(FileId::of(stat), Moment::changed(stat)))
     }
 
     fn has_left(&self, stat: &Stat) -> bool {

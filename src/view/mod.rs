@@ -155,7 +155,8 @@ impl View {
         for (node, open) in self.descriptors.all() {
             let descriptors::Open::File(file) = &*open else { continue };
             let synced = match self.folder.storage() {
-                Storage::InPlace => file.write(|body| match body.writable {
+                // All others are synced at once below.
+                Storage::InPlace => file.write(|body| match body.writable && body.contents.has_pending() {
                     true => body.contents.sync(body.fd.as_fd(), Durability::All),
                     false => Ok(()),
                 }),

@@ -29,7 +29,7 @@ use crate::journal::{JournaledFile, Syncing};
 use crate::keys::ContentKey;
 use crate::record::{Damage, MAX_PLAIN_LEN, Place, Position, RECORD_LEN, Reason, SEALED_LEN, Size, cipher_len, size_on_disk};
 use run::bytes;
-use crate::sys::disk::Disk;
+use crate::sys::disk::{Backing, Disk};
 use parking_lot::RwLock;
 use pending::Pending;
 use rustix::fs::Stat;
@@ -113,22 +113,40 @@ impl VaultFile {
 /// How a file is reached: as it is, or through the journal.
 impl VaultFile {
     /// Calls `action` with the file's bytes, to look at them.
-    fn look<T>(&self, file: BorrowedFd<'_>, action: impl FnOnce(&Self, &dyn Disk) -> Result<T>) -> Result<T> {
+    fn look<T>(&self, file: &dyn Backing, action: impl FnOnce(&Self, &dyn Disk) -> Result<T>) -> Result<T> {
         match &self.journaled {
-            None => action(self, &file),
-            Some(journaled) => action(self, &journaled.over(&file)),
+            None => action(self, file),
+            Some(journaled) => action(self, &journaled.over(file)),
         }
     }
 
     /// Calls `action` with the file's bytes, to change about `len` bytes of plaintext, up to the byte `to`.
-    fn change<T>(&mut self, file: BorrowedFd<'_>, len: usize, to: u64, action: impl FnOnce(&mut Self, &dyn Disk) -> Result<T>) -> Result<T> {
+    fn change<T>(
+        &mut self,
+        file: &dyn Backing,
+        len: usize,
+        to: u64,
+        action: impl FnOnce(&mut Self, &dyn Disk) -> Result<T>,
+    ) -> Result<T> {
         let Some(journaled) = self.journaled.clone() else {
-            return action(self, &file);
+            return action(self, file);
         };
         // Records, and one at each end.
         let sealed = bytes(len.div_ceil(RECORD_LEN) + 2) * bytes(SEALED_LEN);
-        let operation = journaled.begin(&file, sealed, cipher_len(to.min(MAX_PLAIN_LEN)))?;
+        let operation = journaled.begin(file, sealed, cipher_len(to.min(MAX_PLAIN_LEN)))?;
         action(self, operation.disk())
+    }
+}
+
+impl VaultFile {
+    /// Begins to make durable what was written, if the file has a journal.
+    fn begin_sync(&mut self, file: &dyn Backing, what: Durability) -> Result<Option<Syncing>> {
+        let Some(journaled) = self.journaled.clone() else { return Ok(None) };
+        if !self.pending.is_empty() {
+            let to = self.length();
+            self.change(file, 0, to, Self::settle)?;
+        }
+        Ok(Some(journaled.start_sync(file, what)?))
     }
 }
 
@@ -154,30 +172,30 @@ impl Contents for VaultFile {
     }
 
     fn read_at(&self, file: BorrowedFd<'_>, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
-        self.look(file, |this, disk| this.read(disk, offset, len, buf))
+        self.look(&file, |this, disk| this.read(disk, offset, len, buf))
     }
 
     fn write_at(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
         let to = offset.saturating_add(bytes(data.len()));
-        self.change(file, data.len(), to, |this, disk| this.write(disk, offset, data))
+        self.change(&file, data.len(), to, |this, disk| this.write(disk, offset, data))
     }
 
     fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
-        self.change(file, 0, len, |this, disk| this.set_length(disk, len))
+        self.change(&file, 0, len, |this, disk| this.set_length(disk, len))
     }
 
     fn zero(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()> {
         let to = self.length();
-        self.change(file, 0, to, |this, disk| this.make_zero(disk, offset, len))
+        self.change(&file, 0, to, |this, disk| this.make_zero(disk, offset, len))
     }
 
     fn allocate(&mut self, file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<()> {
         let to = self.length();
-        self.change(file, 0, to, |this, disk| this.take_space(disk, offset, len))
+        self.change(&file, 0, to, |this, disk| this.take_space(disk, offset, len))
     }
 
     fn seek(&self, file: BorrowedFd<'_>, offset: u64, to: SeekTo) -> Result<u64> {
-        self.look(file, |this, disk| this.find(disk, offset, to))
+        self.look(&file, |this, disk| this.find(disk, offset, to))
     }
 
     fn has_pending(&self) -> bool {
@@ -189,14 +207,9 @@ impl Contents for VaultFile {
     }
 
     fn start_sync(&mut self, file: BorrowedFd<'_>, what: Durability) -> Result<Option<Unfinished>> {
-        let Some(journaled) = self.journaled.clone() else {
-            return self.sync_to(&file, what).map(|()| None);
-        };
-        if !self.pending.is_empty() {
-            let to = self.length();
-            self.change(file, 0, to, Self::settle)?;
+        match self.begin_sync(&file, what)? {
+            None => self.sync_to(&file, what).map(|()| None),
+            Some(syncing) => Ok(Some(Box::new(move || Ok(syncing.finish()?)))),
         }
-        let syncing: Syncing = journaled.start_sync(&file, what)?;
-        Ok(Some(Box::new(move || Ok(syncing.finish()?))))
     }
 }

@@ -159,19 +159,3 @@ fn what_is_pending_is_read_and_written_later() {
     file.sync_to(&disk, Durability::All).unwrap();
     assert_eq!(whole(&reopened(&disk), &disk).unwrap(), now);
 }
-
-#[test]
-fn a_sync_that_fails_commits_nothing() {
-    let disk = disk_of(b"abc");
-    let mut file = reopened(&disk);
-    file.write(&disk, 3, b"def").unwrap();
-    disk.arm(Fault {
-        after: 0,
-        torn: 0,
-        then: Then::Works,
-    });
-    assert!(file.sync_to(&disk, Durability::Data).is_err());
-    assert_eq!(file.committed(), 3);
-    file.sync_to(&disk, Durability::Data).unwrap();
-    assert_eq!(file.committed(), 6);
-}

@@ -2,6 +2,7 @@
 
 mod bench;
 mod counts;
+mod crash;
 mod faults;
 mod mem;
 mod model;

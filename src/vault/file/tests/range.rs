@@ -74,5 +74,5 @@ fn the_kinds_of_length_at_open() {
     assert_eq!(at(48 + 56 + 7).length(), 7);
     assert_eq!(at(48 + 4152).length(), 4097);
     assert_eq!(at(47).length(), 1);
-    assert_eq!(at(cipher_len(10_000)).committed(), 10_000);
+    assert_eq!(at(cipher_len(10_000)).length(), 10_000);
 }

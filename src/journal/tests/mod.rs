@@ -1,0 +1,3 @@
+//! Tests of the journal, over a simulated disk.
+
+pub(crate) mod sim;
