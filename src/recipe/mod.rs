@@ -8,5 +8,5 @@ mod format;
 mod key;
 
 pub use cipher::{Decryptor, Encryptor};
-pub use format::{BLOCK_LEN, HEADER_LEN, Header, SUFFIX, size_on_disk};
+pub use format::{BLOCK_LEN, HEADER_LEN, Header, PADDING, SUFFIX, size_on_disk};
 pub use key::{KeyError, RecipeKey};
