@@ -4,9 +4,14 @@
 //! Keeps true: what is written can be read by that program, and nothing that was written is ever plain on disk.
 
 mod cipher;
+mod disk;
+mod file;
+mod folder;
 mod format;
 mod key;
+mod other;
 
 pub use cipher::{Decryptor, Encryptor};
+pub use folder::{Others, Recipe};
 pub use format::{BLOCK_LEN, HEADER_LEN, Header, PADDING, SUFFIX, size_on_disk};
 pub use key::{KeyError, RecipeKey};
