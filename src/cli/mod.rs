@@ -100,6 +100,15 @@ pub struct MountArgs {
     /// Mount read-only
     #[arg(long)]
     pub ro: bool,
+    /// Show the files NAME.enc of the PyCrypto article's program, and not a vault
+    #[arg(long)]
+    pub recipe: bool,
+    /// With --recipe: take the key from this file, 32, 48 or 64 hexadecimal digits, instead of a password
+    #[arg(long, value_name = "F", requires = "recipe", conflicts_with_all = ["passfile", "extpass"])]
+    pub key_hex_file: Option<PathBuf>,
+    /// With --recipe: show other files, too, as they are and read-only
+    #[arg(long, requires = "recipe")]
+    pub show_others: bool,
     /// Mount options, separated by commas; may be given several times
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,

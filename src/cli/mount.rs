@@ -41,15 +41,18 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
     mount::start_logging();
     let path = args.vault.canonicalize().unwrap_or_else(|_| args.vault.clone());
     let root = open_vault(&path)?;
-    let config = Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?;
+    let config = match args.recipe {
+        true => None,
+        false => Some(Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?),
+    };
     // Held until this function is left, which is after everything has been made durable.
     let _lock = Lock::take(root.as_fd(), &path, options.access()).map_err(|error| failure(&error))?;
     let point = MountPoint::check(&args.mountpoint, &path, options).map_err(|error| failure(&error))?;
-    let password = args.password.ask(Asking::Existing)?;
-    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
-    drop(password);
-    let view = Arc::new(open_view(Vault::new(&master, config.names()), root.as_fd(), options)?);
-    drop(master);
+    let folder = match config {
+        Some(config) => open_config(args, &config)?,
+        None => open_recipe(args, root.as_fd())?,
+    };
+    let view = Arc::new(open_view(folder, root.as_fd(), options)?);
     let place = Place {
         vault: &path,
         root: root.as_fd(),
@@ -58,7 +61,27 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
     mount::serve(place, options, &view, start).map_err(|error| failure(&error))
 }
 
-fn open_view(vault: Vault, root: BorrowedFd<'_>, options: &Options) -> Result<View, Failure> {
+fn open_config(args: &MountArgs, config: &Config) -> Result<Box<dyn Folder>, Failure> {
+    let password = args.password.ask(Asking::Existing)?;
+    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
+    Ok(Box::new(Vault::new(&master, config.names())))
+}
+
+fn open_recipe(args: &MountArgs, root: BorrowedFd<'_>) -> Result<Box<dyn Folder>, Failure> {
+    super::recipe::refuse_vault(&args.vault, root)?;
+    let key = super::recipe::key(args.key_hex_file.as_deref(), &args.password, Asking::Existing)?;
+    log::info!("{}: {}", args.vault.display(), recipe::WEAKNESS);
+    if let Some(doubt) = recipe::check(root, &key).doubt() {
+        log::warn!("{}: {doubt}", args.vault.display());
+    }
+    let others = if args.show_others { Others::Shown } else { Others::Hidden };
+    let root = root
+        .try_clone_to_owned()
+        .map_err(|error| Failure::other(format!("cannot use the folder: {error}")))?;
+    Ok(Box::new(Recipe::new(key, root, others)))
+}
+
+pub(super) fn open_view(folder: Box<dyn Folder>, root: BorrowedFd<'_>, options: &Options) -> Result<View, Failure> {
     let is_root = rustix::process::geteuid().is_root();
     let ownership = if is_root && options.audience() == Audience::Everyone {
         Ownership::Caller
@@ -74,7 +97,7 @@ fn open_view(vault: Vault, root: BorrowedFd<'_>, options: &Options) -> Result<Vi
     let root = root
         .try_clone_to_owned()
         .map_err(|error| Failure::other(format!("cannot use the vault: {error}")))?;
-    View::new(Box::new(vault), root, options).map_err(|error| Failure::other(format!("cannot use the vault: {error}")))
+    View::new(folder, root, options).map_err(|error| Failure::other(format!("cannot use the vault: {error}")))
 }
 
 /// The failure, with its code, that an error in mounting or unmounting is.
