@@ -6,7 +6,11 @@
 mod cipher;
 mod format;
 mod key;
+mod padding;
+mod stream;
 
 pub use cipher::{Decryptor, Encryptor};
 pub use format::{BLOCK_LEN, HEADER_LEN, Header, PADDING, SUFFIX, size_on_disk};
 pub use key::{KeyError, RecipeKey};
+pub use padding::Padding;
+pub use stream::{StreamError, decrypt, encrypt};
