@@ -205,11 +205,12 @@ impl Check<'_> {
 
 /// The kind of an entry; not every filesystem says it when it lists.
 fn kind(dir: BorrowedFd<'_>, entry: &DirEntry) -> FileType {
-    match entry.file_type() {
-        FileType::Unknown => rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
-            .map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode)),
-        known => known,
+    let listed = entry.file_type();
+    if listed != FileType::Unknown {
+        return listed;
     }
+    let stat = rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW);
+    stat.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
 }
 
 /// The padding of the recipe file `name` under the key.

@@ -9,6 +9,7 @@ mod format;
 mod key;
 mod padding;
 mod stream;
+mod whole;
 
 pub use check::{Findings, Verdict, check};
 pub use cipher::{Decryptor, Encryptor};
@@ -16,3 +17,4 @@ pub use format::{BLOCK_LEN, HEADER_LEN, Header, PADDING, SUFFIX, size_on_disk};
 pub use key::{KeyError, RecipeKey};
 pub use padding::Padding;
 pub use stream::{StreamError, decrypt, encrypt};
+pub use whole::{Output, decrypt_file, encrypt_file};
