@@ -110,9 +110,9 @@ pub struct MountArgs {
     /// Show the files NAME.enc of the PyCrypto article's program, and not a vault
     #[arg(long)]
     pub recipe: bool,
-    /// With --recipe: take the key from this file, 32, 48 or 64 hexadecimal digits, instead of a password
-    #[arg(long, value_name = "F", requires = "recipe", conflicts_with_all = ["passfile", "extpass"])]
-    pub key_hex_file: Option<PathBuf>,
+    /// Where the key of a recipe folder comes from, if not from a password.
+    #[command(flatten)]
+    pub key: RecipeKeyArgs,
     /// With --recipe: show other files, too, as they are and read-only
     #[arg(long, requires = "recipe")]
     pub show_others: bool,

@@ -2,13 +2,17 @@
 
 use super::exit::{Code, Failure};
 use super::{MountArgs, open_vault};
+use crate::folder::Folder;
 use crate::keys::Config;
 use crate::mount::{self, Audience, Lock, MountPoint, Options, Place, Start, Started};
 use crate::password::Asking;
+use crate::recipe::{self, Others, Recipe};
 use crate::sys::limits;
 use crate::vault::Vault;
 use crate::view::{self, Ownership, View};
+use rustix::fs::AtFlags;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The argument that makes this program the child of a start in the background.
@@ -20,6 +24,12 @@ const RESERVED: usize = 64;
 
 /// Runs the command.
 pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
+    if args.key.key_hex_file.is_some() && !args.recipe {
+        return Err(Failure::new(
+            Code::Usage,
+            "--key-hex-file is for --recipe: a vault opens with a password",
+        ));
+    }
     let words = args.options.iter().map(String::as_str).chain(args.ro.then_some("ro"));
     let options = Options::parse(words).map_err(|error| failure(&error))?;
     if args.background_child {
@@ -68,17 +78,28 @@ fn open_config(args: &MountArgs, config: &Config) -> Result<Box<dyn Folder>, Fai
 }
 
 fn open_recipe(args: &MountArgs, root: BorrowedFd<'_>) -> Result<Box<dyn Folder>, Failure> {
-    super::recipe::refuse_vault(&args.vault, root)?;
-    let key = super::recipe::key(args.key_hex_file.as_deref(), &args.password, Asking::Existing)?;
+    refuse_vault(&args.vault, root)?;
+    let key = args.key.ask(&args.password, Asking::Existing)?;
     log::info!("{}: {}", args.vault.display(), recipe::WEAKNESS);
-    if let Some(doubt) = recipe::check(root, &key).doubt() {
-        log::warn!("{}: {doubt}", args.vault.display());
+    if let Some(warning) = recipe::check(root, &key).warning() {
+        log::warn!("{}: {warning}", args.vault.display());
     }
     let others = if args.show_others { Others::Shown } else { Others::Hidden };
     let root = root
         .try_clone_to_owned()
         .map_err(|error| Failure::other(format!("cannot use the folder: {error}")))?;
     Ok(Box::new(Recipe::new(key, root, others)))
+}
+
+/// A vault is no recipe folder: it would show nothing, and what is made in it would be in nobody's format.
+pub(super) fn refuse_vault(folder: &Path, root: BorrowedFd<'_>) -> Result<(), Failure> {
+    match rustix::fs::statat(root, c"plainview.toml", AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Failure::new(
+            Code::Usage,
+            format!("{} is a vault and no recipe folder: leave --recipe out", folder.display()),
+        )),
+        Err(_) => Ok(()),
+    }
 }
 
 pub(super) fn open_view(folder: Box<dyn Folder>, root: BorrowedFd<'_>, options: &Options) -> Result<View, Failure> {
