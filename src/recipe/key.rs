@@ -4,6 +4,8 @@ use crate::password::Password;
 use crate::secret::Secret;
 use data_encoding::HEXLOWER_PERMISSIVE;
 use sha2::{Digest, Sha256};
+use std::io::{self, Read};
+use zeroize::Zeroizing;
 
 /// An AES key of 16, 24 or 32 bytes. Zeroed when dropped; neither copied nor printed.
 pub struct RecipeKey(pub(super) Bytes);
@@ -16,12 +18,18 @@ pub(super) enum Bytes {
 }
 
 /// Why bytes are no key.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// Neither 32, 48 nor 64 hexadecimal digits.
     #[error("a key is 32, 48 or 64 hexadecimal digits, for AES-128, AES-192 and AES-256")]
     NotHex,
+    /// They cannot be read.
+    #[error("{0}")]
+    Read(#[from] io::Error),
 }
+
+/// Most bytes that are read where a key is to be: the longest one, and much white space.
+const TEXT_MAX: usize = 4096;
 
 impl RecipeKey {
     /// The key that the article's program makes of a password: its SHA-256, nothing else. A guess at the password costs no more than that, which is the
@@ -46,6 +54,28 @@ impl RecipeKey {
         Ok(Self(key))
     }
 
+    /// The key that is all of what `source` holds, as [`from_hex`](Self::from_hex).
+    ///
+    /// # Errors
+    /// [`KeyError::NotHex`], [`KeyError::Read`].
+    pub fn read_hex(source: &mut impl Read) -> Result<Self, KeyError> {
+        // In place and zeroed: a vector that grows leaves copies.
+        let mut text = Zeroizing::new([0; TEXT_MAX]);
+        let mut filled = 0;
+        while let Some(rest) = text.get_mut(filled..) {
+            if rest.is_empty() {
+                return Err(KeyError::NotHex);
+            }
+            match source.read(rest) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Self::from_hex(text.get(..filled).unwrap_or_default())
+    }
+
     /// The bytes: 16, 24 or 32.
     pub fn expose(&self) -> &[u8] {
         match &self.0 {
@@ -67,7 +97,6 @@ fn decode<const N: usize>(digits: &[u8]) -> Result<Secret<N>, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zeroize::Zeroizing;
 
     fn of(password: &[u8]) -> RecipeKey {
         RecipeKey::of_password(&Password::new(Zeroizing::new(password.to_vec())).unwrap())
@@ -118,7 +147,24 @@ mod tests {
             good.repeat(1000),
         ];
         for text in bad {
-            assert_eq!(RecipeKey::from_hex(text.as_bytes()).map(drop), Err(KeyError::NotHex), "{text:?}");
+            assert!(matches!(RecipeKey::from_hex(text.as_bytes()), Err(KeyError::NotHex)), "{text:?}");
+            assert!(
+                matches!(RecipeKey::read_hex(&mut text.as_bytes()), Err(KeyError::NotHex)),
+                "{text:?}"
+            );
         }
+    }
+
+    #[test]
+    fn keys_are_read() {
+        let text = format!("{}\n", "ab".repeat(24));
+        // In two parts, as from a pipe.
+        let (one, two) = text.as_bytes().split_at(7);
+        let key = RecipeKey::read_hex(&mut one.chain(two)).map_err(|_| ()).unwrap();
+        assert_eq!(key.expose(), [0xab; 24]);
+        let endless = RecipeKey::read_hex(&mut io::repeat(b' '));
+        assert!(matches!(endless, Err(KeyError::NotHex)));
+        let error = RecipeKey::read_hex(&mut std::fs::File::open("/").unwrap());
+        assert!(matches!(error, Err(KeyError::Read(_))));
     }
 }

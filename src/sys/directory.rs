@@ -1,7 +1,7 @@
 //! Directories that hold files of our own, which the view does not show.
 
-use super::descriptor;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, Timespec, Timestamps};
+use super::{descriptor, metadata};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
@@ -13,19 +13,7 @@ use std::os::fd::BorrowedFd;
 pub fn keeping_times(dir: BorrowedFd<'_>, action: impl FnOnce() -> Result<()>) -> Result<()> {
     let before = rustix::fs::fstat(dir)?;
     action()?;
-    descriptor::set_times(dir, &times(&before))
-}
-
-/// The times of access and modification.
-fn times(stat: &Stat) -> Timestamps {
-    let time = |tv_sec, nanos: u64| Timespec {
-        tv_sec,
-        tv_nsec: i64::try_from(nanos).unwrap_or(0),
-    };
-    Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    }
+    descriptor::set_times(dir, &metadata::times(&before))
 }
 
 /// Removes our own files, which are those whose names `is_own` knows, from a directory that holds nothing else. Returns whether there were any.

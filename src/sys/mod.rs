@@ -3,4 +3,5 @@
 pub mod descriptor;
 pub mod directory;
 pub mod limits;
+pub mod metadata;
 pub mod temporary;

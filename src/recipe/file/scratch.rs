@@ -5,10 +5,13 @@ use crate::error::Result;
 use crate::folder::{Contents, SeekTo};
 use crate::sys::temporary::Unnamed;
 use crate::vault::file::VaultFile;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+
+/// Nobody else has a use for it.
+const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// A file of a vault that has no name, and whose key goes with this process. Random access, authenticated, and as private as any vault's file.
 pub(super) struct Scratch {
@@ -67,15 +70,15 @@ impl Drop for Scratch {
 
 /// A file without a name: in the folder, where there is room for large ones, or else where temporary files go.
 fn unnamed(shared: &Shared) -> Result<OwnedFd> {
-    let in_folder = match Unnamed::new(shared.root.as_fd()) {
+    let in_folder = match Unnamed::new(shared.root.as_fd(), MODE) {
         // A full disk is to be told of: the new file would have no room either.
         Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error.into()),
         in_folder => in_folder,
     };
     let unnamed = in_folder.or_else(|error| {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let elsewhere = rustix::fs::open(std::env::temp_dir(), flags, rustix::fs::Mode::empty());
-        elsewhere.and_then(|dir| Unnamed::new(dir.as_fd())).map_err(|_| error)
+        let elsewhere = rustix::fs::open(std::env::temp_dir(), flags, Mode::empty());
+        elsewhere.and_then(|dir| Unnamed::new(dir.as_fd(), MODE)).map_err(|_| error)
     })?;
     Ok(unnamed.into_fd())
 }
