@@ -30,8 +30,13 @@ pub(super) fn sync(file: BorrowedFd<'_>, what: Durability) -> Result<()> {
 /// ENOSPC when there is no room.
 pub(super) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
     let below = rustix::fs::fstatvfs(file)?;
+    let free = if rustix::process::geteuid().is_root() {
+        below.f_bfree
+    } else {
+        below.f_bavail
+    };
     // Not every filesystem says how large it is.
-    if below.f_blocks > 0 && below.f_bfree.saturating_mul(below.f_frsize) < len {
+    if below.f_blocks > 0 && free.saturating_mul(below.f_frsize) < len {
         return Err(Errno::NOSPC);
     }
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {

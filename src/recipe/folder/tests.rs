@@ -6,8 +6,6 @@ use crate::name::NameError;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// A folder, and its root directory.
