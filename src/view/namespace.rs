@@ -188,13 +188,12 @@ impl View {
                 Rename::NoReplace => Errno::EXIST,
                 Rename::Exchange => Errno::INVAL,
                 Rename::Replace if kind == FileType::Directory => Errno::NOTDIR,
-                Rename::Replace => {
-                    let stat = self.entry(parent, name, None)?.stat()?;
-                    match FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                        true => Errno::ISDIR,
-                        false => Errno::ROFS,
-                    }
-                }
+                Rename::Replace => match self.entry(parent, name, None).and_then(|at| at.stat()) {
+                    Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Errno::ISDIR,
+                    Ok(_) => Errno::ROFS,
+                    // Something that is not shown under that name.
+                    Err(_) => Errno::EXIST,
+                },
             },
             at => return at,
         };
