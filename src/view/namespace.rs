@@ -11,6 +11,7 @@ use parking_lot::MutexGuard;
 use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What an entry was before it goes or moves.
 struct Before {
@@ -274,6 +275,10 @@ impl View {
         } else if let Some(open) = self.descriptors.get(inode).or_else(|| kept.cloned()) {
             // Once more, since a lookup may have let go of it meanwhile. That too many are pinned was to be said before anything has gone.
             let _ = self.descriptors.pin(inode, &open);
+        }
+        // A change that could not be stored need not be any more.
+        if inode.is_gone() && inode.held.swap(false, Ordering::SeqCst) {
+            table.forget(inode.node, 1);
         }
     }
 
