@@ -11,7 +11,6 @@ use parking_lot::MutexGuard;
 use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What an entry was before it goes or moves.
 struct Before {
@@ -91,6 +90,7 @@ impl View {
         drop(moving);
         if removed.is_ok() {
             self.folder.after_entry(&at.name, at.fd());
+            self.abandon(&before);
         }
         removed
     }
@@ -166,6 +166,9 @@ impl View {
             (Ok(()), None, _) => book_move(table, from, to, moved),
         });
         drop(moving);
+        if renamed.is_ok() {
+            replaced.into_iter().for_each(|victim| self.abandon(victim));
+        }
         renamed
     }
 
@@ -276,9 +279,13 @@ impl View {
             // Once more, since a lookup may have let go of it meanwhile. That too many are pinned was to be said before anything has gone.
             let _ = self.descriptors.pin(inode, &open);
         }
-        // A change that could not be stored need not be any more.
-        if inode.is_gone() && inode.held.swap(false, Ordering::SeqCst) {
-            table.forget(inode.node, 1);
+    }
+
+    /// If its last known entry has gone, what was changed need not be stored any more, and must not keep it open.
+    fn abandon(&self, before: &Before) {
+        if let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_gone() && self.counts_openers()) {
+            // Without an entry there is nothing that could fail.
+            let _ = self.store(inode);
         }
     }
 
