@@ -72,7 +72,7 @@ fn each_change_has_a_fresh_vector() {
     let mut vectors = vec![];
     for how in 0..6 {
         match how {
-            0 | 1 | 2 => fs::write(&path, b"the same each time").unwrap(),
+            0..=2 => fs::write(&path, b"the same each time").unwrap(),
             3 => OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"the", 0).unwrap(),
             4 => OpenOptions::new()
                 .append(true)

@@ -63,7 +63,12 @@ impl Saves {
         self.stopped.store(false, Ordering::SeqCst);
         std::thread::scope(|scope| {
             for program in 0..MANNERS.len() {
-                scope.spawn(move || while !self.stopped.load(Ordering::SeqCst) && self.save(dir, program).is_ok() {});
+                scope.spawn(move || {
+                    let mut going = true;
+                    while going && !self.stopped.load(Ordering::SeqCst) {
+                        going = self.save(dir, program).is_ok();
+                    }
+                });
             }
             let result = meanwhile();
             self.stopped.store(true, Ordering::SeqCst);
