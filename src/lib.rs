@@ -11,6 +11,7 @@ pub mod cli;
 pub mod error;
 pub mod folder;
 pub mod fuse;
+pub mod import;
 pub mod keys;
 pub mod mount;
 pub mod name;
