@@ -2,7 +2,7 @@
 
 use super::LIFETIME;
 use super::convert::{
-    allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
+    access, allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
 };
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
@@ -49,6 +49,14 @@ impl Adapter {
         }
     }
 
+    /// Calls `action` where the view counts openers.
+    fn count(&self, action: impl FnOnce() -> Answer<()>) -> Answer<()> {
+        match self.files {
+            Opening::Counted => action(),
+            Opening::NotNeeded | Opening::Answered => Ok(()),
+        }
+    }
+
     pub(super) fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
         super::call(&self.view, what, ino, call)
     }
@@ -60,7 +68,7 @@ fn durability(datasync: bool) -> Durability {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        (self.files, self.directories) = negotiate(config);
+        (self.files, self.directories) = negotiate(config, &self.view);
         Ok(())
     }
 
@@ -177,8 +185,11 @@ impl Filesystem for Adapter {
         );
     }
 
-    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        self.files.reply(FopenFlags::FOPEN_KEEP_CACHE, reply);
+    fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        match self.count(|| self.call("open", ino, |view, node| view.open(node, access(flags)))) {
+            Ok(()) => self.files.reply(FopenFlags::FOPEN_KEEP_CACHE, reply),
+            Err(error) => reply.error(error),
+        }
     }
 
     fn read(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, size: u32, _: OpenFlags, _: Option<LockOwner>, reply: ReplyData) {
@@ -210,12 +221,15 @@ impl Filesystem for Adapter {
         reply::written(reply, written);
     }
 
-    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
-        reply.error(Errno::ENOSYS);
+    fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        match self.files {
+            Opening::Counted => reply::empty(reply, self.call("flush", ino, View::flush)),
+            Opening::NotNeeded | Opening::Answered => reply.error(Errno::ENOSYS),
+        }
     }
 
-    fn release(&self, _: &Request, _: INodeNo, _: FileHandle, _: OpenFlags, _: Option<LockOwner>, _flush: bool, reply: ReplyEmpty) {
-        reply.ok();
+    fn release(&self, _: &Request, ino: INodeNo, _: FileHandle, _: OpenFlags, _: Option<LockOwner>, _flush: bool, reply: ReplyEmpty) {
+        reply::empty(reply, self.count(|| self.call("release", ino, View::release)));
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, datasync: bool, reply: ReplyEmpty) {

@@ -1,8 +1,8 @@
 //! From fuser's types and the kernel's numbers to the view's types, and back. Pure.
 
 use crate::folder::SeekTo;
-use crate::view::{Allocate, Attr, Caller, NodeId, Origin, Privileges, Rename, SetAttr, SetTime, SetXattr, Time};
-use fuser::{FileAttr, INodeNo, RenameFlags, Request, TimeOrNow, WriteFlags};
+use crate::view::{Access, Allocate, Attr, Caller, NodeId, Origin, Privileges, Rename, SetAttr, SetTime, SetXattr, Time};
+use fuser::{FileAttr, INodeNo, OpenAccMode, OpenFlags, RenameFlags, Request, TimeOrNow, WriteFlags};
 use rustix::fs::{FallocateFlags, FileType, XattrFlags};
 use rustix::io::Errno;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -130,6 +130,14 @@ pub(super) fn changes(
         size,
         atime: atime.map(set_time),
         mtime: mtime.map(set_time),
+    }
+}
+
+/// What a file is opened for.
+pub(super) fn access(flags: OpenFlags) -> Access {
+    match flags.acc_mode() {
+        OpenAccMode::O_RDONLY => Access::ReadOnly,
+        OpenAccMode::O_WRONLY | OpenAccMode::O_RDWR => Access::ReadWrite,
     }
 }
 

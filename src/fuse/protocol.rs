@@ -1,6 +1,7 @@
 //! What of the protocol is asked for, and what follows from what the kernel offers.
 
 use super::{MAX_BACKGROUND, MAX_WRITE};
+use crate::view::View;
 use fuser::{Errno, FileHandle, FopenFlags, InitFlags, KernelConfig, ReplyOpen};
 
 /// What makes it fast, asked for bit by bit since fuser takes all of a set or nothing:
@@ -33,6 +34,8 @@ pub(super) enum Opening {
     NotNeeded,
     /// It is too old for that, so each open is answered.
     Answered,
+    /// The view has to know of each.
+    Counted,
 }
 
 impl Opening {
@@ -40,7 +43,7 @@ impl Opening {
     pub(super) fn reply(self, flags: FopenFlags, reply: ReplyOpen) {
         match self {
             Self::NotNeeded => reply.error(Errno::ENOSYS),
-            Self::Answered => reply.opened(NO_HANDLE, flags),
+            Self::Answered | Self::Counted => reply.opened(NO_HANDLE, flags),
         }
     }
 }
@@ -48,8 +51,8 @@ impl Opening {
 /// There are no handles: an inode is all that a request needs.
 pub(super) const NO_HANDLE: FileHandle = FileHandle(0);
 
-/// Takes what the kernel offers of what is wanted; whether files and directories need an answer to open then.
-pub(super) fn negotiate(config: &mut KernelConfig) -> (Opening, Opening) {
+/// Takes what the kernel offers of what is wanted. Whether files and directories need an answer to open then; files do where `view` counts their openers.
+pub(super) fn negotiate(config: &mut KernelConfig, view: &View) -> (Opening, Opening) {
     let offered = config.capabilities();
     for capability in CAPABILITIES.into_iter().filter(|&capability| offered.contains(capability)) {
         // Cannot be refused: it is offered.
@@ -65,8 +68,10 @@ pub(super) fn negotiate(config: &mut KernelConfig) -> (Opening, Opening) {
             Opening::Answered
         }
     };
-    (
-        opening(InitFlags::FUSE_NO_OPEN_SUPPORT),
-        opening(InitFlags::FUSE_NO_OPENDIR_SUPPORT),
-    )
+    let files = if view.counts_openers() {
+        Opening::Counted
+    } else {
+        opening(InitFlags::FUSE_NO_OPEN_SUPPORT)
+    };
+    (files, opening(InitFlags::FUSE_NO_OPENDIR_SUPPORT))
 }

@@ -2,4 +2,5 @@
 
 pub mod descriptor;
 pub mod limits;
+pub mod metadata;
 pub mod temporary;

@@ -45,12 +45,12 @@ pub enum Existing {
 }
 
 impl Unnamed {
-    /// An empty file on the filesystem of the directory `dir`, which only its owner may read.
+    /// An empty file with this mode, as one that is made in the directory `dir`.
     ///
     /// # Errors
     /// As open(2).
-    pub fn new(dir: BorrowedFd<'_>) -> Result<Self> {
-        let (access, mode) = (OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    pub fn new(dir: BorrowedFd<'_>, mode: Mode) -> Result<Self> {
+        let access = OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::openat(dir, c".", access | OFlags::TMPFILE, mode) {
             // The last two from kernels and filesystems that do not know the flag.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}

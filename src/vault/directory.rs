@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::name::{CipherName, DIRID_FILE, DIRID_LEN, DirId, NameCipher};
-use crate::sys::{descriptor, temporary};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, Timespec, Timestamps};
+use crate::sys::{descriptor, metadata, temporary};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::fd::BorrowedFd;
@@ -43,19 +43,7 @@ pub(super) fn pin(cipher: &NameCipher, id: DirId, dir: BorrowedFd<'_>) -> Result
 fn keeping_times(dir: BorrowedFd<'_>, action: impl FnOnce() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
     let before = rustix::fs::fstat(dir)?;
     action()?;
-    descriptor::set_times(dir, &times(&before))
-}
-
-/// The times of access and modification.
-fn times(stat: &Stat) -> Timestamps {
-    let time = |tv_sec, nanos: u64| Timespec {
-        tv_sec,
-        tv_nsec: i64::try_from(nanos).unwrap_or(0),
-    };
-    Timestamps {
-        last_access: time(stat.st_atime, stat.st_atime_nsec),
-        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
-    }
+    descriptor::set_times(dir, &metadata::times(&before))
 }
 
 /// Removes our own files from a directory that holds no entries. Returns whether there were any.

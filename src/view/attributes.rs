@@ -1,7 +1,7 @@
 //! Attributes: reading, changing, and what POSIX takes away when it does.
 
 use super::descriptors::Open;
-use super::inode::{Identity, Inode, Verdict};
+use super::inode::{Inode, Verdict};
 use super::{Attr, Caller, NodeId, SetAttr, SetTime, Time, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
@@ -35,7 +35,7 @@ impl View {
             && self.descriptors.get(inode).is_none()
             && let Some(place) = inode.place()
             && let Ok(stat) = self.directory_of(&place.parent).and_then(|dir| dir.stat(&place.name))
-            && Identity::of(&stat) == inode.identity
+            && inode.is(&stat)
         {
             return Ok(stat);
         }
@@ -43,11 +43,9 @@ impl View {
     }
 
     /// The attributes to show for an inode, from what the operating system says of it and what is not on disk yet.
-    pub(super) fn attr(&self, inode: &Inode, stat: &Stat) -> Attr {
-        let size = match self.descriptors.get(inode).as_deref() {
-            Some(Open::File(file)) => file.len(),
-            Some(Open::Path(_)) | None => self.folder.plain_size(inode.kind, stat).unwrap_or(0),
-        };
+    pub(super) fn attr(&self, inode: &Arc<Inode>, stat: &Stat) -> Attr {
+        let size = self.plain_size(inode, stat);
+        let kept = if self.is_read_only(inode) { 0o7555 } else { 0o7777 };
         let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let time = |secs: i64, nanos: u64| Time {
             secs,
@@ -61,7 +59,7 @@ impl View {
             mtime: time(stat.st_mtime, stat.st_mtime_nsec),
             ctime: time(stat.st_ctime, stat.st_ctime_nsec),
             kind: inode.kind,
-            perm: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+            perm: u16::try_from(stat.st_mode & kept).unwrap_or(0),
             nlink: narrow(stat.st_nlink),
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -70,16 +68,39 @@ impl View {
         }
     }
 
+    fn plain_size(&self, inode: &Arc<Inode>, stat: &Stat) -> u64 {
+        if let Some(Open::File(file)) = self.descriptors.get(inode).as_deref() {
+            return file.len();
+        }
+        if let Some(size) = self.folder.plain_size(inode.kind, stat) {
+            return size;
+        }
+        let size = match inode.kind {
+            FileType::Symlink => self
+                .readlink(inode.node)
+                .map(|target| u64::try_from(target.len()).unwrap_or(u64::MAX)),
+            FileType::RegularFile
+            | FileType::Directory
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => self.with_file(inode, |file| Ok(file.len())),
+        };
+        // What cannot be opened is still there to be seen.
+        size.unwrap_or_else(|_| u64::try_from(stat.st_size).unwrap_or(0))
+    }
+
     /// Changes attributes. A change of length by others than root takes set-user-id and set-group-id away, a change of owner always does (the operating system sees to that).
     ///
     /// # Errors
     /// What the operating system says; what came before the error stays.
     pub fn setattr(&self, caller: Caller, node: NodeId, changes: &SetAttr) -> Result<Attr> {
-        self.writable()?;
         let inode = self.inode(node)?;
+        self.changeable(&inode)?;
         let change = inode.change();
         if let Some(size) = changes.size {
-            let resized = self.resize(&inode, size);
+            let resized = self.resize(&inode, size).and_then(|()| self.store_unopened(&inode));
             self.report(&inode, resized)?;
             if caller.uid != 0 {
                 self.with_handle(&inode, |fd| kill_privileges(fd, caller))?;

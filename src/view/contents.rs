@@ -4,7 +4,7 @@ use super::attributes::{kill_privileges, restore_privileges};
 use super::inode::Inode;
 use super::{Allocate, NodeId, Origin, Privileges, View};
 use crate::error::{Error, Result};
-use crate::folder::{Contents, Durability, SeekTo};
+use crate::folder::{Contents, Durability, SeekTo, Storage};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
@@ -72,6 +72,10 @@ impl View {
         if inode.kind != FileType::RegularFile {
             return Ok(());
         }
+        if self.folder.storage() == Storage::Replaced {
+            let stored = self.store(&inode);
+            self.report(&inode, stored)?;
+        }
         let synced = self.with_file(&inode, |file| {
             file.write(|body| {
                 // A change of ours only where something could not be written before.
@@ -84,7 +88,11 @@ impl View {
                 Ok(())
             })
         });
-        self.report(&inode, synced)
+        self.report(&inode, synced)?;
+        match self.folder.storage() {
+            Storage::InPlace => Ok(()),
+            Storage::Replaced => self.sync_entries(&inode),
+        }
     }
 
     /// Makes a directory's entries durable.

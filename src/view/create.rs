@@ -3,29 +3,53 @@
 use super::resolve::EntryAt;
 use super::{Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
+use crate::folder::Storage;
 use crate::sys::descriptor;
+use crate::sys::temporary::{Existing, Unnamed, write_all};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
-use std::os::fd::{AsFd, BorrowedFd};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
 
 impl View {
-    /// Makes a regular file; it stays open, since what is made is mostly written next.
+    /// Makes a regular file, and opens it.
     ///
     /// # Errors
     /// EEXIST when the name is taken.
     pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
+        let made = self.make_regular(caller, parent, name, mode)?;
+        if self.counts_openers() {
+            self.inode(made.attr.node)?.openers.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(made)
+    }
+
+    /// Makes a regular file; its descriptor is kept, since what is made is mostly written next.
+    fn make_regular(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
         let at = self.new_entry(parent, name, FileType::RegularFile)?;
         let _change = at.parent().change();
-        let made = || {
-            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            Ok(rustix::fs::openat(at.fd(), at.name.entry(), flags, self.first_mode(caller, mode))?)
-        };
-        let fd = self.make(&at, made)?;
+        let fd = self.make(&at, || self.make_file(&at, self.first_mode(caller, mode)))?;
         self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
         let stat = rustix::fs::fstat(&fd)?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         self.keep_file(&inode, fd, &stat, true)
             .inspect_err(|_| self.forget(inode.node, 1))?;
         Ok(inode.entry(self.attr(&inode, &stat)))
+    }
+
+    /// A new, empty file at `at`, open for reading and writing.
+    fn make_file(&self, at: &EntryAt<'_>, mode: Mode) -> Result<OwnedFd> {
+        let bytes = self.folder.empty_file();
+        if bytes.is_empty() {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            return Ok(rustix::fs::openat(at.fd(), at.name.entry(), flags, mode)?);
+        }
+        // Whole and durable before it has its name: nobody ever finds half a file there, also after a crash.
+        let mut new = Unnamed::new(at.fd(), mode)?;
+        write_all(new.fd(), &bytes)?;
+        rustix::fs::fdatasync(new.fd())?;
+        new.put(at.fd(), at.name.entry(), Existing::Kept)?;
+        Ok(new.into_fd())
     }
 
     /// Makes a regular file, fifo, socket or device; `mode` has type and permission bits.
@@ -35,7 +59,7 @@ impl View {
     pub fn mknod(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32, rdev: u32) -> Result<Entry> {
         let kind = FileType::from_raw_mode(mode);
         if kind == FileType::RegularFile {
-            return self.create(caller, parent, name, mode);
+            return self.make_regular(caller, parent, name, mode);
         }
         let at = self.new_entry(parent, name, kind)?;
         let device = u64::from(rdev);
@@ -83,6 +107,10 @@ impl View {
     /// EEXIST when the name is taken; ENOENT when the inode has no name any more.
     pub fn link(&self, node: NodeId, parent: NodeId, name: &[u8]) -> Result<Entry> {
         let inode = self.inode(node)?;
+        // A file that is replaced would be another one than its other links lead to.
+        if self.folder.storage() == Storage::Replaced {
+            return Err(Errno::PERM.into());
+        }
         let at = self.new_entry(parent, name, inode.kind)?;
         let _changes = (inode.change(), at.parent().change());
         self.make(&at, || {

@@ -2,9 +2,10 @@
 
 use super::NodeId;
 use super::inode::Inode;
+use crate::error::Result;
 use crate::folder::Contents;
 use lru::LruCache;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,9 +30,9 @@ pub(super) struct OpenFile {
 
 /// The descriptor of a regular file and the state of its contents.
 pub(super) struct Body {
-    /// Open for reading, and for writing where `writable`.
+    /// Open for reading, and for writing where that is how it is changed.
     pub(super) fd: OwnedFd,
-    /// Whether the descriptor can be written to.
+    /// Whether it can be changed: where that is done in the file itself, whether the descriptor can be written to.
     pub(super) writable: bool,
     /// The state of the contents.
     pub(super) contents: Box<dyn Contents>,
@@ -58,6 +59,20 @@ impl OpenFile {
         let result = action(&mut body);
         self.len.store(body.contents.len(), Ordering::SeqCst);
         result
+    }
+
+    /// Calls `prepare` with the contents, side by side with others that read; if that returns something, calls `finish` with it and the contents, alone. Nothing is changed
+    /// in between.
+    pub(super) fn replace<T>(
+        &self,
+        prepare: impl FnOnce(&Body) -> Result<Option<T>>,
+        finish: impl FnOnce(&mut Body, T) -> Result<()>,
+    ) -> Result<()> {
+        let body = self.body.upgradable_read();
+        match prepare(&body)? {
+            Some(prepared) => finish(&mut RwLockUpgradableReadGuard::upgrade(body), prepared),
+            None => Ok(()),
+        }
     }
 
     /// The length in plaintext bytes.
@@ -156,7 +171,7 @@ impl Descriptors {
     ///
     /// # Errors
     /// ENFILE when so many unlinked files are in use that no descriptors would be left for others.
-    pub(super) fn pin(&self, inode: &Inode, open: &Arc<Open>) -> Result<(), Errno> {
+    pub(super) fn pin(&self, inode: &Inode, open: &Arc<Open>) -> rustix::io::Result<()> {
         let mut cache = self.cache.lock();
         if cache.pinned.len() >= self.limit.saturating_sub(self.limit / 8) && !cache.pinned.contains_key(&inode.node) {
             return Err(Errno::NFILE);
@@ -190,10 +205,10 @@ impl Descriptors {
         closed
     }
 
-    /// All open files.
-    pub(super) fn all(&self) -> Vec<Arc<Open>> {
+    /// All that is open, by the numbers of the inodes.
+    pub(super) fn all(&self) -> Vec<(NodeId, Arc<Open>)> {
         let cache = self.cache.lock();
-        let named = cache.named.iter().map(|(_, open)| open);
-        named.chain(cache.pinned.values()).map(Arc::clone).collect()
+        let open = cache.named.iter().chain(&cache.pinned);
+        open.map(|(node, open)| (*node, Arc::clone(open))).collect()
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    fn is(&self, parent: &Inode, name: &CipherName) -> bool {
+    pub(super) fn is(&self, parent: &Inode, name: &CipherName) -> bool {
         self.parent.node == parent.node && self.name == *name
     }
 }
@@ -71,8 +71,8 @@ impl Stamp {
 pub(super) struct Inode {
     /// Its number in the view.
     pub(super) node: NodeId,
-    /// Its identity on disk.
-    pub(super) identity: Identity,
+    /// Its identity on disk, and the one that it is about to have. Leaf lock.
+    identity: Mutex<(Identity, Option<Identity>)>,
     /// What it is.
     pub(super) kind: FileType,
     /// Distinguishes it from earlier inodes of this number, and its contents from those before others changed them.
@@ -99,6 +99,10 @@ pub(super) struct Inode {
     ended: AtomicU64,
     /// How many entries of this directory were removed or moved by us: who looked at one before and books it after may have seen what is not there any more.
     pub(super) removals: AtomicU64,
+    /// How many have it open, where that is counted.
+    pub(super) openers: AtomicU32,
+    /// Whether it is kept in the table because a change of it could not be stored.
+    pub(super) held: AtomicBool,
     /// Whether damage in it was logged.
     pub(super) damage_logged: AtomicBool,
 }
@@ -118,7 +122,7 @@ impl Inode {
     pub(super) fn new(node: NodeId, generation: u64, kind: FileType, stat: &Stat) -> Self {
         Self {
             node,
-            identity: Identity::of(stat),
+            identity: Mutex::new((Identity::of(stat), None)),
             kind,
             generation: AtomicU64::new(generation),
             opening: Mutex::new(()),
@@ -131,8 +135,33 @@ impl Inode {
             changed: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             removals: AtomicU64::new(0),
+            openers: AtomicU32::new(0),
+            held: AtomicBool::new(false),
             damage_logged: AtomicBool::new(false),
         }
+    }
+
+    /// Its identity on disk.
+    pub(super) fn identity(&self) -> Identity {
+        self.identity.lock().0
+    }
+
+    /// Whether what `stat` describes is this inode.
+    pub(super) fn is(&self, stat: &Stat) -> bool {
+        let identity = Identity::of(stat);
+        let known = self.identity.lock();
+        known.0 == identity || known.1 == Some(identity)
+    }
+
+    /// Another file is about to take the place of its file; nothing when that was called off. Changed only with the table locked for writing.
+    pub(super) fn expect(&self, next: Option<Identity>) {
+        self.identity.lock().1 = next;
+    }
+
+    /// Another file has taken the place of its file. Changed only with the table locked for writing.
+    pub(super) fn become_next(&self) {
+        let mut known = self.identity.lock();
+        known.0 = known.1.take().unwrap_or(known.0);
     }
 
     /// Its known places, the latest first.
@@ -143,6 +172,11 @@ impl Inode {
     /// The latest known place.
     pub(super) fn place(&self) -> Option<Place> {
         self.places.lock().last().cloned()
+    }
+
+    /// Whether one of its known places is such.
+    pub(super) fn any_place(&self, is_such: impl FnMut(&Place) -> bool) -> bool {
+        self.places.lock().iter().any(is_such)
     }
 
     /// Whether no entry of it is known any more.
@@ -208,7 +242,7 @@ impl Inode {
     /// # Errors
     /// What `again` returned.
     pub(super) fn judge(&self, first: &Stat, again: impl FnOnce() -> Result<Stat>) -> Result<(Stat, Verdict)> {
-        if Identity::of(first) != self.identity {
+        if !self.is(first) {
             return Ok((*first, Verdict::Another));
         }
         let mut seen = self.seen.lock();
@@ -219,7 +253,7 @@ impl Inode {
         let stat = again().inspect_err(|_| {
             self.changed.fetch_or(ours, Ordering::SeqCst);
         })?;
-        if Identity::of(&stat) != self.identity {
+        if !self.is(&stat) {
             self.changed.fetch_or(ours, Ordering::SeqCst);
             return Ok((stat, Verdict::Another));
         }
@@ -250,18 +284,22 @@ impl Change<'_> {
         Mark(self.0.ended.load(Ordering::SeqCst))
     }
 
+    /// Whether no other change of ours is under way, or has ended since.
+    pub(super) fn is_alone_since(&self, mark: Mark) -> bool {
+        self.0.changing.load(Ordering::SeqCst) == 1 && self.0.ended.load(Ordering::SeqCst) == mark.0
+    }
+
     /// Ends the change, which left the inode as `stat`, taken after `mark`, says. A later change by others is told from ours then, however much later. Where another
     /// change of ours is under way or has ended since, `stat` may be older than that one, and the next look decides.
     pub(super) fn settle(self, mark: Mark, stat: &Stat) {
         let inode = self.0;
         // Who looks at it meanwhile may wait for what we hold: then the look decides, and takes the change as ours.
         let Some(mut seen) = inode.seen.try_lock() else { return };
-        let alone = || inode.changing.load(Ordering::SeqCst) == 1 && inode.ended.load(Ordering::SeqCst) == mark.0;
-        if alone() && Identity::of(stat) == inode.identity {
+        if self.is_alone_since(mark) && inode.is(stat) {
             *seen = Stamp::of(stat);
             inode.changed.store(false, Ordering::SeqCst);
             // One that has ended in between has said so before it did.
-            if alone() {
+            if self.is_alone_since(mark) {
                 inode.ended.fetch_add(1, Ordering::SeqCst);
                 inode.changing.fetch_sub(1, Ordering::SeqCst);
                 std::mem::forget(self);

@@ -13,6 +13,7 @@ mod descriptors;
 mod inode;
 mod listing;
 mod namespace;
+mod replace;
 mod resolve;
 mod table;
 #[cfg(test)]
@@ -21,7 +22,7 @@ mod types;
 mod xattr;
 
 use crate::error::{Error, Result};
-use crate::folder::Folder;
+use crate::folder::{Durability, Folder, Storage};
 use crate::name::{CipherName, PlainName};
 use descriptors::Descriptors;
 use inode::{Inode, Place, Verdict};
@@ -140,7 +141,7 @@ impl View {
             files: below.f_files,
             ffree: below.f_ffree,
             bsize: narrow(below.f_bsize),
-            namelen: u32::try_from(crate::name::NAME_MAX).unwrap_or(u32::MAX),
+            namelen: u32::try_from(self.folder.name_max()).unwrap_or(u32::MAX),
             frsize: narrow(below.f_frsize),
         })
     }
@@ -151,14 +152,16 @@ impl View {
     /// The first error, after trying all.
     pub fn sync_all(&self) -> Result<()> {
         let mut result = Ok(());
-        for open in self.descriptors.all() {
-            if let descriptors::Open::File(file) = &*open {
-                let sync = |body: &mut descriptors::Body| match body.writable {
-                    true => body.contents.sync(body.fd.as_fd(), crate::folder::Durability::All),
+        for (node, open) in self.descriptors.all() {
+            let descriptors::Open::File(file) = &*open else { continue };
+            let synced = match self.folder.storage() {
+                Storage::InPlace => file.write(|body| match body.writable {
+                    true => body.contents.sync(body.fd.as_fd(), Durability::All),
                     false => Ok(()),
-                };
-                result = result.and(file.write(sync));
-            }
+                }),
+                Storage::Replaced => self.inode(node).and_then(|inode| self.store(&inode)),
+            };
+            result = result.and(synced);
         }
         if self.options.access == Access::ReadWrite {
             result = result.and(rustix::fs::syncfs(&self.root).map_err(Error::from));
@@ -238,7 +241,10 @@ impl View {
             file.write(|body| {
                 if !body.contents.has_pending() {
                     let stat = rustix::fs::fstat(&body.fd)?;
-                    body.contents = self.folder.contents(None, body.fd.as_fd(), &stat)?;
+                    let place = inode.place();
+                    body.contents = self
+                        .folder
+                        .contents(place.as_ref().map(|place| &place.name), body.fd.as_fd(), &stat)?;
                 }
                 Ok::<(), Error>(())
             })?;
@@ -252,6 +258,19 @@ impl View {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => Err(Errno::ROFS.into()),
         }
+    }
+
+    /// Refuses changes of what is shown but never changed.
+    fn changeable(&self, inode: &Inode) -> Result<()> {
+        self.writable()?;
+        match self.is_read_only(inode) {
+            true => Err(Errno::ROFS.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_read_only(&self, inode: &Inode) -> bool {
+        inode.any_place(|place| self.folder.is_read_only(&place.name, inode.kind))
     }
 
     /// `name` checked.

@@ -74,7 +74,7 @@ impl View {
     fn remove(&self, parent: NodeId, name: &[u8], flags: AtFlags) -> Result<()> {
         self.writable()?;
         let at = self.entry(parent, name, None)?;
-        let before = self.before(&at.stat()?);
+        let before = self.before_change(&at, &at.stat()?)?;
         let _changes = (before.change(), at.parent().change());
         let remove = || Ok(rustix::fs::unlinkat(at.fd(), at.name.entry(), flags)?);
         let id = self.id_of(&before);
@@ -101,10 +101,10 @@ impl View {
     pub fn rename(&self, parent: NodeId, name: &[u8], new_parent: NodeId, new_name: &[u8], how: Rename) -> Result<()> {
         self.writable()?;
         let from = self.entry(parent, name, None)?;
-        let to = self.entry(new_parent, new_name, None)?;
-        let moved = self.before(&from.stat()?);
+        let moved = self.before_change(&from, &from.stat()?)?;
+        let to = self.target(new_parent, new_name, moved.kind, how)?;
         let victim = match to.stat() {
-            Ok(stat) => Some(self.before(&stat)),
+            Ok(stat) => Some(self.before_change(&to, &stat)?),
             Err(Error::Os(Errno::NOENT)) => None,
             Err(error) => return Err(error),
         };
@@ -168,12 +168,37 @@ impl View {
         renamed
     }
 
-    fn before(&self, stat: &Stat) -> Before {
-        Before {
-            kind: FileType::from_raw_mode(stat.st_mode),
+    /// What is at an entry that goes or moves, if that may be.
+    fn before_change(&self, at: &EntryAt<'_>, stat: &Stat) -> Result<Before> {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if self.folder.is_read_only(&at.name, kind) {
+            return Err(Errno::ROFS.into());
+        }
+        Ok(Before {
+            kind,
             identity: Identity::of(stat),
             inode: self.table.read().find(stat),
-        }
+        })
+    }
+
+    /// The entry that something of this kind is renamed to. What is there may be stored under another name than that: then it is of another kind, and POSIX says what that means.
+    fn target(&self, parent: NodeId, name: &[u8], kind: FileType, how: Rename) -> Result<EntryAt<'_>> {
+        let errno = match self.entry(parent, name, Some(kind)) {
+            Err(Error::Os(Errno::EXIST)) => match how {
+                Rename::NoReplace => Errno::EXIST,
+                Rename::Exchange => Errno::INVAL,
+                Rename::Replace if kind == FileType::Directory => Errno::NOTDIR,
+                Rename::Replace => {
+                    let stat = self.entry(parent, name, None)?.stat()?;
+                    match FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                        true => Errno::ISDIR,
+                        false => Errno::ROFS,
+                    }
+                }
+            },
+            at => return at,
+        };
+        Err(errno.into())
     }
 
     /// A directory that gets another name keeps its id.

@@ -1,9 +1,10 @@
 //! From a node number to an open descriptor: the table, the descriptor cache, and `*at` calls from the parent's descriptor, never an absolute path.
 
 use super::descriptors::{Body, Open, OpenFile};
-use super::inode::{Identity, Inode, Place};
+use super::inode::{Inode, Place};
 use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
+use crate::folder::Storage;
 use crate::name::{CipherName, DirId};
 use crate::sys::descriptor;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -51,6 +52,11 @@ impl Directory<'_> {
     /// For entries that are known: who holds a descriptor of one needs no permission for the directory, and paths the kernel checks before it asks us.
     pub(super) fn search<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
         permitted(Mode::XUSR, &self.inode, self.fd(), action)
+    }
+
+    /// Calls `action`, which changes entries of the directory on our own behalf, with its descriptor.
+    pub(super) fn alter<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+        permitted(Mode::WUSR | Mode::XUSR, &self.inode, self.fd(), action)
     }
 
     /// Opens the directory to list it: by its link, for `.` would need permission to search it. Its mode may have changed since the application opened it.
@@ -111,7 +117,7 @@ fn open_in(inode: &Inode, place: &Place, dir: BorrowedFd<'_>, flags: OFlags) -> 
         Ok((fd, stat))
     });
     match opened {
-        Ok((fd, stat)) if Identity::of(&stat) == inode.identity => Ok(Some((fd, stat))),
+        Ok((fd, stat)) if inode.is(&stat) => Ok(Some((fd, stat))),
         Ok(_) | Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -271,7 +277,7 @@ impl View {
             Some(path) => {
                 let fd = path.with_fd(|path| descriptor::with_permission(path, Mode::RUSR, || descriptor::reopen(path, OFlags::RDONLY)))?;
                 let stat = rustix::fs::fstat(&fd)?;
-                let open = self.opened(fd, &stat, false)?;
+                let open = self.opened(inode, fd, &stat, false)?;
                 if inode.is_gone() {
                     self.descriptors.pin(inode, &open)?;
                 } else {
@@ -288,19 +294,20 @@ impl View {
 
     /// Takes in the descriptor of a regular file. The caller holds `inode.opening`, or nobody else knows the inode yet.
     pub(super) fn keep_file(&self, inode: &Arc<Inode>, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
-        let open = self.opened(fd, stat, writable)?;
+        let open = self.opened(inode, fd, stat, writable)?;
         self.descriptors.insert(inode, &open);
         Ok(open)
     }
 
-    fn opened(&self, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
-        let contents = self.folder.contents(None, fd.as_fd(), stat)?;
+    fn opened(&self, inode: &Inode, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
+        let place = inode.place();
+        let contents = self.folder.contents(place.as_ref().map(|place| &place.name), fd.as_fd(), stat)?;
         Ok(Arc::new(Open::File(OpenFile::new(Body { fd, writable, contents }))))
     }
 
     /// Opens a regular file for reading and, where that can be done, writing.
     fn open_contents(&self, inode: &Arc<Inode>) -> Result<(OwnedFd, Stat, bool)> {
-        if self.options.access == Access::ReadWrite {
+        if self.options.access == Access::ReadWrite && self.folder.storage() == Storage::InPlace {
             match self.open_at_place(inode, OFlags::RDWR) {
                 Err(Error::Os(Errno::ACCESS | Errno::ROFS | Errno::PERM | Errno::TXTBSY)) => {}
                 opened => return opened.map(|(fd, stat)| (fd, stat, true)),
@@ -317,15 +324,20 @@ impl View {
         Ok((fd, stat, false))
     }
 
-    /// Makes sure that the descriptor of an open file can be written to.
+    /// Makes sure that an open file can be changed.
     pub(super) fn make_writable(&self, inode: &Inode, body: &mut Body) -> Result<()> {
-        self.writable()?;
-        if !body.writable {
+        self.changeable(inode)?;
+        if body.writable {
+            return Ok(());
+        }
+        if self.folder.storage() == Storage::Replaced {
+            self.replaceable(&rustix::fs::fstat(&body.fd)?)?;
+        } else {
             let _change = inode.change();
             let fd = body.fd.as_fd();
             body.fd = descriptor::with_permission(fd, Mode::RUSR | Mode::WUSR, || descriptor::reopen(fd, OFlags::RDWR))?;
-            body.writable = true;
         }
+        body.writable = true;
         Ok(())
     }
 

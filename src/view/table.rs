@@ -21,9 +21,9 @@ struct Known {
 pub(super) struct Table {
     known: HashMap<NodeId, Known>,
     root: Identity,
-    /// Numbers of inodes that are not on the root's device or clash with the root's number.
-    foreign: HashMap<Identity, NodeId>,
-    next_foreign: u64,
+    /// Numbers of inodes that cannot have their own: on another device than the root, or clashing with the root's or that of an inode whose file was replaced.
+    given: HashMap<Identity, NodeId>,
+    next_given: u64,
     /// How many entries were removed or moved by us so far.
     moves: u64,
     /// Inodes that went, until the view has closed their descriptors.
@@ -31,7 +31,7 @@ pub(super) struct Table {
 }
 
 /// Numbers from here on are given to inodes whose own number cannot be shown.
-const FOREIGN: u64 = 1 << 62;
+const GIVEN: u64 = 1 << 62;
 
 impl Table {
     /// A table that knows the root.
@@ -45,8 +45,8 @@ impl Table {
         Self {
             known: HashMap::from([(NodeId::ROOT, known)]),
             root: Identity::of(root),
-            foreign: HashMap::new(),
-            next_foreign: FOREIGN,
+            given: HashMap::new(),
+            next_given: GIVEN,
             moves: 0,
             dropped: Vec::new(),
         }
@@ -74,22 +74,58 @@ impl Table {
 
     fn number(&self, identity: Identity) -> Option<NodeId> {
         if identity == self.root {
-            Some(NodeId::ROOT)
-        } else if identity.dev == self.root.dev && identity.ino > NodeId::ROOT.0 && identity.ino < FOREIGN {
-            Some(NodeId(identity.ino))
-        } else {
-            self.foreign.get(&identity).copied()
+            return Some(NodeId::ROOT);
         }
+        if let Some(node) = self.given.get(&identity) {
+            return Some(*node);
+        }
+        let own = NodeId(identity.ino);
+        let is_free = || self.known.get(&own).is_none_or(|known| known.inode.identity() == identity);
+        (identity.dev == self.root.dev && own > NodeId::ROOT && own.0 < GIVEN && is_free()).then_some(own)
     }
 
     fn number_or_new(&mut self, identity: Identity) -> NodeId {
         if let Some(node) = self.number(identity) {
             return node;
         }
-        let node = NodeId(self.next_foreign);
-        self.next_foreign += 1;
-        self.foreign.insert(identity, node);
+        let node = NodeId(self.next_given);
+        self.next_given += 1;
+        self.given.insert(identity, node);
         node
+    }
+
+    /// Books that the file described by `next` is about to take the place of an inode's file: what is found there is the inode from now on, whichever it is.
+    pub(super) fn expect(&mut self, inode: &Inode, next: &Stat) {
+        let identity = Identity::of(next);
+        inode.expect(Some(identity));
+        self.given.insert(identity, inode.node);
+    }
+
+    /// Books that it has taken its place, at those of its `places` alone.
+    pub(super) fn replaced(&mut self, inode: &Arc<Inode>, places: &[Place]) {
+        self.given.remove(&inode.identity());
+        inode.become_next();
+        let elsewhere: Vec<_> = inode
+            .places()
+            .into_iter()
+            .filter(|place| !places.iter().any(|kept| kept.is(&place.parent, &place.name)))
+            .collect();
+        for place in elsewhere {
+            self.remove_place(Some(inode), &place.parent, &place.name);
+        }
+    }
+
+    /// Books that it has not.
+    pub(super) fn not_replaced(&mut self, inode: &Inode, next: &Stat) {
+        self.given.remove(&Identity::of(next));
+        inode.expect(None);
+    }
+
+    /// Counts a lookup of an inode that is known: it stays known until that is forgotten.
+    pub(super) fn hold(&mut self, node: NodeId) {
+        if let Some(known) = self.known.get_mut(&node) {
+            known.lookups += 1;
+        }
     }
 
     /// Counts a lookup of what `stat` describes, found at `place`.
@@ -186,7 +222,7 @@ impl Table {
             }
             let Some(known) = self.known.remove(&node) else { continue };
             self.dropped.push(node);
-            self.foreign.remove(&known.inode.identity);
+            self.given.remove(&known.inode.identity());
             for place in known.inode.take_places() {
                 if let Some(parent) = self.known.get_mut(&place.parent.node) {
                     parent.children = parent.children.saturating_sub(1);

@@ -61,8 +61,8 @@ impl View {
     /// # Errors
     /// EEXIST or ENODATA as `how` asks; what the operating system says.
     pub fn setxattr(&self, node: NodeId, name: &[u8], value: &[u8], how: SetXattr) -> Result<()> {
-        self.writable()?;
         let inode = self.inode(node)?;
+        self.changeable(&inode)?;
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
         let stored = self.folder.seal_attribute(&name, value)?;
@@ -80,8 +80,8 @@ impl View {
     /// # Errors
     /// ENODATA when it is not there.
     pub fn removexattr(&self, node: NodeId, name: &[u8]) -> Result<()> {
-        self.writable()?;
         let inode = self.inode(node)?;
+        self.changeable(&inode)?;
         let stored_name = self.folder.seal_attribute_name(&attribute_name(name)?)?;
         let _change = inode.change();
         self.with_own_path(&inode, |path| path.remove(&stored_name))

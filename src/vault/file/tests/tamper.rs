@@ -29,7 +29,7 @@ fn read(bytes: &[u8]) -> Result<Vec<u8>> {
 fn damage(result: Result<Vec<u8>>) -> Option<Damage> {
     match result {
         Err(Error::Damage(damage)) => Some(damage),
-        Ok(_) | Err(Error::Os(_) | Error::Undecodable(_) | Error::Name(_) | Error::Stale) => None,
+        Ok(_) | Err(Error::Os(_) | Error::Undecodable(_) | Error::Recipe(_) | Error::Name(_) | Error::Stale) => None,
     }
 }
 

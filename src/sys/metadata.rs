@@ -1,0 +1,63 @@
+//! All that a file has but its bytes: owner, mode, extended attributes and times.
+
+use super::descriptor;
+use rustix::fs::{Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::{Errno, Result};
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+
+/// Largest value and largest list of names that Linux knows (XATTR_SIZE_MAX, XATTR_LIST_MAX).
+const XATTR_MAX: usize = 65536;
+
+/// Gives the file `to` what the file `from` has, but for its bytes. The times last, so that they hold.
+///
+/// # Errors
+/// What the operating system says; EPERM when the owner cannot be the same.
+pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let (wanted, have) = (rustix::fs::fstat(from)?, rustix::fs::fstat(to)?);
+    let uid = (wanted.st_uid != have.st_uid).then(|| Uid::from_raw(wanted.st_uid));
+    let gid = (wanted.st_gid != have.st_gid).then(|| Gid::from_raw(wanted.st_gid));
+    if uid.is_some() || gid.is_some() {
+        descriptor::chown(to, uid, gid)?;
+    }
+    copy_xattrs(from, to)?;
+    // After the owner, whose change takes set-user-id away, and after an ACL, which has the group's bits.
+    descriptor::chmod(to, Mode::from_raw_mode(wanted.st_mode & 0o7777))?;
+    descriptor::set_times(to, &times(&wanted))
+}
+
+fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    let mut names = vec![0; XATTR_MAX];
+    let len = match rustix::fs::flistxattr(from, &mut names) {
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        len => len?,
+    };
+    let mut value = Vec::new();
+    for name in names.get(..len).unwrap_or_default().split_inclusive(|byte| *byte == 0) {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
+        value.resize(XATTR_MAX, 0);
+        let len = match rustix::fs::fgetxattr(from, name, &mut value) {
+            // Removed meanwhile.
+            Err(Errno::NODATA) => continue,
+            len => len?,
+        };
+        match rustix::fs::fsetxattr(to, name, value.get(..len).unwrap_or_default(), XattrFlags::empty()) {
+            // A label that the system gives to every file by itself, and nobody else may.
+            Err(Errno::PERM | Errno::OPNOTSUPP) if name.to_bytes().starts_with(b"security.") => {}
+            set => set?,
+        }
+    }
+    Ok(())
+}
+
+/// The times of access and modification that `stat` tells.
+pub fn times(stat: &Stat) -> Timestamps {
+    let time = |tv_sec, nanos: u64| Timespec {
+        tv_sec,
+        tv_nsec: i64::try_from(nanos).unwrap_or(0),
+    };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
+}

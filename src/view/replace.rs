@@ -1,0 +1,257 @@
+//! Files that are stored anew as a whole ([`Storage::Replaced`]): when that is done, and how the new file takes the old one's place without anybody noticing.
+//!
+//! The kernel tells when such a file is opened, flushed and released; without an opener (truncate(2)) a change is stored at once. The new file is made and synced
+//! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
+//! what it is to the kernel, with another file behind it.
+
+use super::descriptors::{Body, Open};
+use super::inode::{Inode, Mark, Place};
+use super::resolve::Directory;
+use super::{Access, NodeId, View};
+use crate::error::{Error, Result};
+use crate::folder::Storage;
+use crate::name::PlainName;
+use crate::sys::descriptor;
+use crate::sys::metadata;
+use crate::sys::temporary::{Existing, Unnamed, sync_directory};
+use parking_lot::MutexGuard;
+use rand::Rng;
+use rustix::fs::{FileType, Mode, Stat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// From how many bytes on a new file is synced once before the old one is locked, so that those who read that one need not wait for the disk.
+const LARGE: u64 = 1 << 20;
+
+/// A file's places, with their directories, locked so that they stay.
+struct Settled<'v, 'i> {
+    places: Vec<(Place, Directory<'v>)>,
+    _moving: MutexGuard<'i, ()>,
+}
+
+impl View {
+    /// Whether [`open`](Self::open), [`flush`](Self::flush) and [`release`](Self::release) have to be called.
+    pub fn counts_openers(&self) -> bool {
+        self.folder.storage() == Storage::Replaced
+    }
+
+    /// Somebody has opened a file, to change it or not.
+    ///
+    /// # Errors
+    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner.
+    pub fn open(&self, node: NodeId, access: Access) -> Result<()> {
+        let inode = self.inode(node)?;
+        if access == Access::ReadWrite {
+            self.changeable(&inode)?;
+            self.replaceable(&self.stat(&inode)?)?;
+        }
+        inode.openers.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Somebody has closed a file: what was changed is stored.
+    ///
+    /// # Errors
+    /// What the operating system says. The change is kept, can be read, and is stored by the next call that succeeds.
+    pub fn flush(&self, node: NodeId) -> Result<()> {
+        let inode = self.inode(node)?;
+        let stored = self.store(&inode);
+        self.report(&inode, stored)
+    }
+
+    /// One of those who had opened a file does not need it any more.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn release(&self, node: NodeId) -> Result<()> {
+        let inode = self.inode(node)?;
+        let stored = self.store(&inode);
+        let last = inode.openers.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last
+            && !inode.is_gone()
+            && let Some(open) = self.descriptors.get(&inode)
+            && let Open::File(file) = &*open
+        {
+            file.write(|body| body.contents.release());
+        }
+        self.report(&inode, stored)
+    }
+
+    /// Stores what was changed in a file that nobody has open: nobody will close it.
+    pub(super) fn store_unopened(&self, inode: &Arc<Inode>) -> Result<()> {
+        if self.counts_openers() && inode.openers.load(Ordering::SeqCst) == 0 {
+            self.store(inode)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Stores what was changed in a file, if anything was.
+    pub(super) fn store(&self, inode: &Arc<Inode>) -> Result<()> {
+        let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
+        let Open::File(file) = &*open else { return Ok(()) };
+        let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
+        match &stored {
+            // It must stay known as long as only its state knows the change.
+            Err(_) if !inode.held.swap(true, Ordering::SeqCst) => self.change_table(|table| table.hold(inode.node)),
+            Ok(()) if inode.held.swap(false, Ordering::SeqCst) => self.forget(inode.node, 1),
+            Ok(()) | Err(_) => {}
+        }
+        stored
+    }
+
+    /// Makes the entries of a file durable.
+    pub(super) fn sync_entries(&self, inode: &Inode) -> Result<()> {
+        for place in inode.places() {
+            let dir = self.directory_of(&place.parent)?;
+            sync_directory(dir.fd())?;
+        }
+        Ok(())
+    }
+
+    /// Refuses changes of a file that may be changed but is somebody else's: the new one would be ours.
+    pub(super) fn replaceable(&self, stat: &Stat) -> Result<()> {
+        if self.daemon.uid == 0 || stat.st_uid == self.daemon.uid {
+            Ok(())
+        } else {
+            Err(Errno::PERM.into())
+        }
+    }
+
+    /// A new file with the contents of `body`; none where the file has no name. Nothing at all where nothing was changed.
+    fn write_new(&self, inode: &Inode, body: &Body) -> Result<Option<Option<Unnamed>>> {
+        if !body.contents.has_pending() {
+            return Ok(None);
+        }
+        let Some(place) = inode.place() else { return Ok(Some(None)) };
+        let dir = self.directory_of(&place.parent)?;
+        let new = dir.alter(|fd| Unnamed::new(fd, Mode::RUSR | Mode::WUSR))?;
+        body.contents.write_anew(body.fd.as_fd(), new.fd())?;
+        if body.contents.len() >= LARGE {
+            rustix::fs::fdatasync(new.fd())?;
+        }
+        Ok(Some(Some(new)))
+    }
+
+    /// Puts the new file in the place of the old one.
+    fn put_new(&self, inode: &Arc<Inode>, body: &mut Body, new: Option<Unnamed>) -> Result<()> {
+        let (Some(mut new), Some(settled)) = (new, self.settled(inode)?) else {
+            body.contents.abandon();
+            return Ok(());
+        };
+        let change = inode.change();
+        metadata::copy(body.fd.as_fd(), new.fd())?;
+        rustix::fs::fsync(new.fd())?;
+        let stat = rustix::fs::fstat(new.fd())?;
+        self.change_table(|table| table.expect(inode, &stat));
+        let mut put = Vec::new();
+        let mut failed = None;
+        for (place, dir) in &settled.places {
+            match self.put_at(inode, &mut new, place, dir) {
+                Ok(place) => put.push(place),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if put.is_empty() => {
+                self.change_table(|table| table.not_replaced(inode, &stat));
+                return Err(error);
+            }
+            // Others of its entries lead to the old file, and are another file from now on.
+            Some(error) => log::error!("not all entries of a file could be replaced: {error}"),
+            None => {}
+        }
+        self.change_table(|table| table.replaced(inode, &put));
+        drop(settled);
+        body.fd = new.into_fd();
+        body.contents.written_anew();
+        let mark: Mark = change.mark();
+        change.settle(mark, &rustix::fs::fstat(&body.fd)?);
+        Ok(())
+    }
+
+    /// All places of a file, and that they stay what they are; nothing when there are none.
+    fn settled<'v, 'i>(&'v self, inode: &'i Inode) -> Result<Option<Settled<'v, 'i>>> {
+        loop {
+            let mut places = Vec::new();
+            for place in inode.places() {
+                let dir = self.directory_of(&place.parent)?;
+                places.push((place, dir));
+            }
+            let moving = inode.moving.lock();
+            if places.is_empty() && inode.is_gone() {
+                return Ok(None);
+            }
+            let now = inode.places();
+            let is_same = |(one, other): (&(Place, Directory<'_>), &Place)| one.0.is(&other.parent, &other.name);
+            if now.len() == places.len() && places.iter().zip(&now).all(is_same) {
+                return Ok(Some(Settled { places, _moving: moving }));
+            }
+        }
+    }
+
+    /// Puts the new file at one of the file's places; where that is.
+    ///
+    /// Where another program has put another file there meanwhile, both are kept: ours gets a name of its own.
+    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>) -> Result<Place> {
+        let existing = match dir.stat(&place.name) {
+            Ok(stat) if inode.is(&stat) => Existing::Replaced,
+            Ok(_) | Err(Error::Os(Errno::NOENT)) => Existing::Kept,
+            Err(error) => return Err(error),
+        };
+        let put = keeping_times(dir, || Ok(dir.alter(|fd| new.put(fd, place.name.entry(), existing))?));
+        match put {
+            Err(Error::Os(Errno::EXIST)) => self.put_beside(inode, new, place, dir),
+            put => put.map(|()| place.clone()),
+        }
+    }
+
+    fn put_beside(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>) -> Result<Place> {
+        let name = self.name_beside(place, dir)?;
+        let name = self.folder.seal_name(dir.id, &name, Some(FileType::RegularFile), dir.fd())?;
+        dir.alter(|fd| new.put(fd, name.entry(), Existing::Kept))?;
+        let (path, other) = (descriptor::path(dir.fd()), place.name.entry().to_string_lossy());
+        log::error!(
+            "{}/{other} was replaced by another program while it was being changed here; the changes are in {}",
+            path.display(),
+            name.entry().to_string_lossy()
+        );
+        let beside = Place {
+            parent: Arc::clone(&place.parent),
+            name,
+        };
+        self.change_table(|table| table.add_place(inode, beside.clone()));
+        Ok(beside)
+    }
+
+    /// A name for the file that was at `place`: `NAME.conflict-XXXXXXXX`.
+    fn name_beside(&self, place: &Place, dir: &Directory<'_>) -> Result<PlainName> {
+        let (plain, _) = self
+            .folder
+            .open_name(dir.id, place.name.entry(), FileType::RegularFile, dir.fd())
+            .ok_or(Error::Stale)?;
+        let suffix = format!(".conflict-{:08x}", rand::rng().next_u32());
+        let room = self.folder.name_max().saturating_sub(suffix.len());
+        let kept = plain.as_bytes().get(..room).unwrap_or(plain.as_bytes());
+        Ok(PlainName::new(&[kept, suffix.as_bytes()].concat())?)
+    }
+}
+
+/// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
+/// entry has changed.
+fn keeping_times(dir: &Directory<'_>, action: impl FnOnce() -> Result<()>) -> Result<()> {
+    let change = dir.inode.change();
+    let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
+    action()?;
+    if change.is_alone_since(mark) {
+        // A directory that is not ours keeps the new times.
+        let _ = restore_times(dir.fd(), &before);
+    }
+    Ok(())
+}
+
+fn restore_times(dir: BorrowedFd<'_>, before: &Stat) -> rustix::io::Result<()> {
+    descriptor::set_times(dir, &metadata::times(before))
+}
