@@ -107,6 +107,15 @@ pub struct MountArgs {
     /// Mount read-only
     #[arg(long)]
     pub ro: bool,
+    /// Show the files NAME.enc of the PyCrypto article's program, and not a vault
+    #[arg(long)]
+    pub recipe: bool,
+    /// Where the key of a recipe folder comes from, if not from a password.
+    #[command(flatten)]
+    pub key: RecipeKeyArgs,
+    /// With --recipe: show other files, too, as they are and read-only
+    #[arg(long, requires = "recipe")]
+    pub show_others: bool,
     /// Mount options, separated by commas; may be given several times
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
