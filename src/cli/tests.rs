@@ -23,7 +23,7 @@ fn refused(args: &str) -> clap::Error {
 #[test]
 fn the_command_line_is_well_formed_and_every_help_ends_with_examples() {
     Cli::command().debug_assert();
-    for command in ["", "init", "mount", "umount", "info"] {
+    for command in ["", "init", "mount", "umount", "info", "import"] {
         let help = refused(&format!("{command} --help")).to_string();
         let (_, examples) = help.split_once("\nExamples:\n").expect(command);
         assert!(examples.lines().all(|line| line.starts_with("  plainview ")), "{examples}");
@@ -57,6 +57,12 @@ fn wrong_usage_leaves_with_code_2() {
         "umount A B",
         "info",
         "info --yaml V",
+        "import F V",
+        "import --recipe F",
+        "import --recipe F V W",
+        "import --recipe --recipe-passfile f --recipe-extpass c F V",
+        "import --recipe --recipe-passfile f --recipe-key-hex-file k F V",
+        "import --recipe --passfile f --extpass c F V",
     ];
     for usage in usages {
         assert_eq!(refused(usage).exit_code(), 2, "{usage}");
@@ -247,7 +253,7 @@ fn every_failure_of_the_configuration_has_its_code_and_names_the_vault() {
         assert_eq!(failure.code().number(), code, "{error}");
         assert!(failure.to_string().contains("/the/vault"), "{failure}");
     }
-    assert_eq!([Code::InUse, Code::CannotMount].map(Code::number), [8, 9]);
+    assert_eq!([Code::InUse, Code::CannotMount, Code::Incomplete].map(Code::number), [8, 9, 17]);
 }
 
 #[test]

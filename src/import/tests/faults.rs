@@ -24,27 +24,40 @@ fn on_disk(len: u64) -> u64 {
     48 + 56 + len
 }
 
+/// Entries of different kinds and contents, and what they are called here.
+const KINDS: [(&str, FileType, &[u8]); 8] = [
+    ("bytes", FileType::RegularFile, b"123456"),
+    ("other bytes", FileType::RegularFile, b"123356"),
+    ("less", FileType::RegularFile, b"1234"),
+    ("more", FileType::RegularFile, b"1234567"),
+    ("directory", FileType::Directory, b""),
+    ("link", FileType::Symlink, b"x"),
+    ("other link", FileType::Symlink, b"y"),
+    ("fifo", FileType::Fifo, b""),
+];
+
+fn make(view: &View, name: &str, (_, kind, contents): (&str, FileType, &[u8])) {
+    let name = name.as_bytes();
+    match kind {
+        FileType::RegularFile => put(view, NodeId::ROOT, name, contents),
+        FileType::Directory => mkdir(view, NodeId::ROOT, name),
+        FileType::Symlink => view.symlink(ME, NodeId::ROOT, name, contents).unwrap().attr.node,
+        _ => {
+            let mode = kind.as_raw_mode() | 0o600;
+            view.mknod(ME, NodeId::ROOT, name, mode, 0).unwrap().attr.node
+        }
+    };
+}
+
 #[test]
 fn what_has_the_name_is_left_alone() {
     let pair = Pair::new();
     let (source, vault) = (pair.source(), pair.vault());
-    let kinds: [(&[u8], fn(&View, &[u8])); 8] = [
-        (b"bytes", |view, name| drop(put(view, NodeId::ROOT, name, b"123456"))),
-        (b"other bytes", |view, name| drop(put(view, NodeId::ROOT, name, b"123356"))),
-        (b"less", |view, name| drop(put(view, NodeId::ROOT, name, b"1234"))),
-        (b"more", |view, name| drop(put(view, NodeId::ROOT, name, b"1234567"))),
-        (b"directory", |view, name| drop(mkdir(view, NodeId::ROOT, name))),
-        (b"link", |view, name| drop(view.symlink(ME, NodeId::ROOT, name, b"x"))),
-        (b"other link", |view, name| drop(view.symlink(ME, NodeId::ROOT, name, b"y"))),
-        (b"fifo", |view, name| {
-            drop(view.mknod(ME, NodeId::ROOT, name, FileType::Fifo.as_raw_mode(), 0));
-        }),
-    ];
-    for (one, make) in kinds {
-        for (other, make_other) in kinds {
-            let name = [one, b" and ", other].concat();
-            make(&source, &name);
-            make_other(&vault, &name);
+    for one in KINDS {
+        for other in KINDS {
+            let name = format!("{} and {}", one.0, other.0);
+            make(&source, &name, one);
+            make(&vault, &name, other);
         }
     }
     put(&source, NodeId::ROOT, b"zzz", b"the last one");

@@ -29,7 +29,7 @@ fn resumes_wherever_it_is_killed(originals: Originals) {
     let mut at = 0;
     loop {
         at += 1;
-        let pair = Pair::new();
+        let pair = Pair::in_memory();
         plant(&pair.source());
         let before = tree(&pair.source());
         if !killed_at(&pair, originals, at) {
@@ -68,7 +68,7 @@ fn stopped_it_leaves_nothing_half_made() {
         let mut at = 0;
         loop {
             at += 1;
-            let pair = Pair::new();
+            let pair = Pair::in_memory();
             plant(&pair.source());
             let before = tree(&pair.source());
             let mut events = 0;
@@ -110,7 +110,9 @@ fn what_is_half_made_is_recognised() {
     ];
     let there = mkdir(&vault, NodeId::ROOT, b"sub");
     for dir in [NodeId::ROOT, there] {
-        others.iter().for_each(|name| drop(put(&vault, dir, name, b"")));
+        for name in others {
+            put(&vault, dir, name, b"");
+        }
     }
     mkdir(&vault, NodeId::ROOT, b".plainview-import-fedcba9876543210");
     put(&vault, NodeId::ROOT, HALF_MADE, b"half");
