@@ -224,9 +224,7 @@ fn finish(folder: &Place, originals: Originals, summary: &Summary, end: &End) ->
     };
     print(&escaped(&match (left, originals) {
         (0, Originals::Kept) => format!("All of {path} is in the vault. It can be removed now.\n"),
-        (0, Originals::Removed) => format!("All of {path} is in the vault, and nothing is left in it.\n"),
-        (left, _) => {
-            format!("{left} of the entries in {path} are not of the recipe and were not imported: keep them before you remove it.\n")
-        }
+        (0, Originals::Removed) => format!("All of {path} is in the vault, and nothing is left there.\n"),
+        (left, _) => format!("What is not of the recipe was not imported. Look at that before you remove {path}: {left} of its entries.\n"),
     }))
 }

@@ -228,7 +228,7 @@ terminal, they are two lines of it, in that order. Each can come from elsewhere.
 Examples:
   plainview import --recipe ~/Encrypted ~/Vault
   plainview import --recipe --remove ~/Encrypted ~/Vault
-  plainview import --recipe --recipe-key-hex-file key.hex --passfile /run/keys/vault ~/Encrypted ~/Vault")]
+  plainview import --recipe --recipe-key-hex-file key.hex ~/Encrypted ~/Vault")]
 pub struct ImportArgs {
     /// FOLDER holds files NAME.enc of the PyCrypto article's program
     #[arg(long, required = true)]
