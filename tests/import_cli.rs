@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -97,6 +98,10 @@ impl Scene {
 
     /// What is in the vault.
     fn imported(&self) -> Tree {
+        tree_of(&self.view())
+    }
+
+    fn view(&self) -> View {
         let root = open(&self.vault());
         let config = Config::read(root.as_fd()).unwrap();
         let password = password::get(&Source::File(&self.path("vault-pass")), Asking::Existing).unwrap();
@@ -106,7 +111,7 @@ impl Scene {
             ownership: Ownership::Daemon,
             descriptors: 100,
         };
-        tree_of(&View::new(Box::new(Vault::new(&master, config.names())), root, options).unwrap())
+        View::new(Box::new(Vault::new(&master, config.names())), root, options).unwrap()
     }
 
     /// Every file and directory in the folder, as it is on disk.
@@ -277,6 +282,40 @@ fn what_is_not_of_the_recipe_is_left_and_told_of() {
     run(&mut scene.import(&["--remove"])).expect(0, &[]);
     let left = scene.stored();
     assert_eq!(left.keys().collect::<Vec<_>>(), ["c", "c/x.enc", "sub", "sub/notes.txt"]);
+}
+
+#[test]
+fn kinds_and_attributes_are_kept() {
+    let scene = Scene::new(&tree(&[("a", file(100)), ("sub", None)]));
+    let (folder, modified) = (scene.folder(), std::time::UNIX_EPOCH + Duration::new(1_000_000_007, 123_456_789));
+    std::os::unix::fs::symlink("a.enc", folder.join("to a.enc")).unwrap();
+    std::os::unix::fs::symlink("/elsewhere", folder.join("away.enc")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        folder.join("fifo.enc"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o640),
+        0,
+    )
+    .unwrap();
+    rustix::fs::setxattr(folder.join("a.enc"), c"user.mood", b"good", rustix::fs::XattrFlags::empty()).unwrap();
+    for (name, mode) in [("a.enc", 0o400), ("sub", 0o510)] {
+        File::open(folder.join(name)).unwrap().set_modified(modified).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    run(&mut scene.import(&["--remove"])).expect(0, &[]);
+    assert_eq!(scene.stored(), Tree::new());
+    let vault = scene.view();
+    let look = |name: &[u8]| vault.lookup(NodeId::ROOT, name).unwrap().attr;
+    for (name, perm) in [(&b"a"[..], 0o400), (b"sub", 0o510)] {
+        let attr = look(name);
+        assert_eq!((attr.perm, attr.mtime.secs, attr.mtime.nanos), (perm, 1_000_000_007, 123_456_789));
+    }
+    assert_eq!(vault.getxattr(look(b"a").node, b"user.mood").unwrap(), b"good");
+    assert_eq!(vault.readlink(look(b"to a").node).unwrap(), b"a");
+    assert_eq!(vault.readlink(look(b"away").node).unwrap(), b"/elsewhere");
+    let fifo = look(b"fifo");
+    assert_eq!((fifo.kind, fifo.perm & !0o022), (FileType::Fifo, 0o640));
 }
 
 #[test]

@@ -68,11 +68,11 @@ fn listed(dir: BorrowedFd<'_>, count: &mut u64) -> Result<Vec<CString>> {
             continue;
         }
         *count += 1;
-        let kind = match entry.file_type() {
-            // Not every filesystem says what an entry is.
-            FileType::Unknown => FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode),
-            kind => kind,
-        };
+        let mut kind = entry.file_type();
+        // Not every filesystem says what an entry is.
+        if kind == FileType::Unknown {
+            kind = FileType::from_raw_mode(statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
+        }
         if kind == FileType::Directory {
             directories.push(name.to_owned());
         }

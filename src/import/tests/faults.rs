@@ -42,7 +42,7 @@ fn make(view: &View, name: &str, (_, kind, contents): (&str, FileType, &[u8])) {
         FileType::RegularFile => put(view, NodeId::ROOT, name, contents),
         FileType::Directory => mkdir(view, NodeId::ROOT, name),
         FileType::Symlink => view.symlink(ME, NodeId::ROOT, name, contents).unwrap().attr.node,
-        _ => {
+        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
             let mode = kind.as_raw_mode() | 0o600;
             view.mknod(ME, NodeId::ROOT, name, mode, 0).unwrap().attr.node
         }
@@ -51,7 +51,7 @@ fn make(view: &View, name: &str, (_, kind, contents): (&str, FileType, &[u8])) {
 
 #[test]
 fn what_has_the_name_is_left_alone() {
-    let pair = Pair::new();
+    let pair = Pair::in_memory();
     let (source, vault) = (pair.source(), pair.vault());
     for one in KINDS {
         for other in KINDS {
@@ -213,4 +213,22 @@ fn a_source_that_cannot_be_changed_is_told_of_each_entry() {
     assert_eq!((end, summary.failed), (End::Complete, summary.seen));
     assert_eq!(not_removed, summary.seen);
     assert_eq!((tree(&pair.vault()), tree(&pair.source())), (before.clone(), before));
+}
+
+#[test]
+fn a_name_that_the_vault_cannot_have_is_told() {
+    let pair = Pair::new();
+    let source = pair.source();
+    put(&source, NodeId::ROOT, b"plainview.mine", b"x");
+    mkdir(&source, NodeId::ROOT, b"plainview.directory");
+    put(&source, NodeId::ROOT, b"fine", b"y");
+    let vault = open_named(pair.vault.path(), 2, Access::ReadWrite, Names::Plain);
+    let (summary, end) = import(&source, &vault, Originals::Removed, &mut |_| ControlFlow::Continue(()));
+    assert_eq!((summary.files, summary.failed, end), (1, 2, End::Complete));
+    let on_disk: Vec<_> = fs::read_dir(pair.vault.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(on_disk, ["fine"]);
+    assert_eq!(tree(&pair.source()).len(), 2);
 }

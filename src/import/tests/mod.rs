@@ -19,6 +19,10 @@ const ME: Caller = Caller { uid: 0, gid: 0 };
 const HALF_MADE: &[u8] = b".plainview-import-0123456789abcdef";
 
 fn open_view(dir: &Path, key: u8, access: Access) -> View {
+    open_named(dir, key, access, Names::Encrypted)
+}
+
+fn open_named(dir: &Path, key: u8, access: Access, names: Names) -> View {
     let root = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let master = MasterKey::new(Secret::fill_with(|bytes| *bytes = [key; 32]));
     let options = Options {
@@ -26,7 +30,7 @@ fn open_view(dir: &Path, key: u8, access: Access) -> View {
         ownership: Ownership::Daemon,
         descriptors: 64,
     };
-    View::new(Box::new(Vault::new(&master, Names::Encrypted)), root, options).unwrap()
+    View::new(Box::new(Vault::new(&master, names)), root, options).unwrap()
 }
 
 /// A source and a vault, in directories that go when this is dropped.
@@ -159,7 +163,12 @@ impl Seen {
         let contents = match attr.kind {
             FileType::RegularFile => read_all(view, attr.node).unwrap(),
             FileType::Symlink => view.readlink(attr.node).unwrap(),
-            _ => Vec::new(),
+            FileType::Directory
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => Vec::new(),
         };
         let names = view.listxattr(attr.node).unwrap();
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
