@@ -145,11 +145,16 @@ impl View {
         metadata::copy(body.fd.as_fd(), new.fd())?;
         rustix::fs::fsync(new.fd())?;
         let stat = rustix::fs::fstat(new.fd())?;
+        // What another program has written into the old file is not ours to remove.
+        let old = match body.contents.is_overwritten(body.fd.as_fd())? {
+            true => Existing::Kept,
+            false => Existing::Replaced,
+        };
         self.change_table(|table| table.expect(inode, &stat));
         let mut put = Vec::new();
         let mut failed = None;
         for (place, dir) in &settled.places {
-            match self.put_at(inode, &mut new, place, dir) {
+            match self.put_at(inode, &mut new, place, dir, old) {
                 Ok(place) => put.push(place),
                 Err(error) => failed = Some(error),
             }
@@ -192,12 +197,12 @@ impl View {
         }
     }
 
-    /// Puts the new file at one of the file's places; where that is.
+    /// Puts the new file at one of the file's places, where `old` becomes of the old one; where that is.
     ///
     /// Where another program has put another file there meanwhile, both are kept: ours gets a name of its own.
-    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>) -> Result<Place> {
+    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>, old: Existing) -> Result<Place> {
         let existing = match dir.stat(&place.name) {
-            Ok(stat) if inode.is(&stat) => Existing::Replaced,
+            Ok(stat) if inode.is(&stat) => old,
             Ok(_) | Err(Error::Os(Errno::NOENT)) => Existing::Kept,
             Err(error) => return Err(error),
         };

@@ -94,20 +94,68 @@ fn a_file_that_is_cut_while_it_is_open_is_an_error_and_never_garbage() {
     }
 }
 
+/// Another program begins a new file in the old one's place, as the article's program does.
+fn overwrite(bench: &Bench, plain: &[u8]) {
+    let iv = rand::random();
+    std::fs::write(bench.path(), encrypted(&key(16), plain, iv, b' ')).unwrap();
+}
+
 #[test]
-fn a_copy_that_fails_has_changed_nothing() {
-    let plain = pattern(3 * PIECE);
-    let mut bench = Bench::new(24, &plain, b' ');
-    bench.file.set_len(disk::bytes(2 * PIECE)).unwrap();
-    assert_misfit(bench.state.write_at(bench.file.as_fd(), 0, b"x"));
-    assert!(bench.state.scratch.is_none() && !bench.state.has_pending());
-    assert!(bench.read(0, PIECE).unwrap() == plain[..PIECE]);
-    assert_eq!(bench.state.len(), disk::bytes(plain.len()));
-    // What needs only bytes that are there still works.
-    bench.change(|state, file| state.resize(file, 1000)).unwrap();
-    bench.model = plain[..1000].to_vec();
+fn what_another_program_has_overwritten_is_not_changed() {
+    // Made longer, made shorter, of the same length.
+    for other in [pattern(5000), pattern(3), pattern(100)] {
+        let mut bench = Bench::new(16, &pattern(100), 0);
+        overwrite(&bench, &other);
+        bench.age();
+        let before = bench.on_disk();
+        let file = bench.file.try_clone().unwrap();
+        let file = file.as_fd();
+        for result in [
+            bench.state.write_at(file, 0, b"x"),
+            bench.state.resize(file, 50),
+            bench.state.resize(file, 0),
+            bench.state.zero(file, 0, 10),
+            bench.state.allocate(file, 0, 200),
+        ] {
+            assert!(matches!(result, Err(Error::Stale)));
+        }
+        assert!(bench.is_aged() && bench.on_disk() == before && bench.state.scratch.is_none());
+        // Looked at again, it can be.
+        bench.reopen();
+        bench.model = other;
+        bench.check();
+        bench.change(|state, file| state.write_at(file, 0, b"x")).unwrap();
+        assert!(!bench.state.is_overwritten(bench.file.as_fd()).unwrap());
+    }
+}
+
+#[test]
+fn a_change_of_another_program_beside_ours_is_seen() {
+    let mut bench = Bench::new(16, &pattern(100), 0);
+    bench.change(|state, file| state.write_at(file, 0, b"x")).unwrap();
+    bench.model[0] = b'x';
     bench.dirty = true;
+    assert!(!bench.state.is_overwritten(bench.file.as_fd()).unwrap());
+    bench.write_anew();
+    // What we have written ourselves is no change of others.
+    assert!(!bench.state.is_overwritten(bench.file.as_fd()).unwrap());
+    bench.change(|state, file| state.write_at(file, 0, b"y")).unwrap();
+    bench.model[0] = b'y';
+    bench.dirty = true;
+    overwrite(&bench, &pattern(100));
+    assert!(bench.state.is_overwritten(bench.file.as_fd()).unwrap());
     bench.check();
+}
+
+#[test]
+fn a_copy_that_fails_gives_no_scratch_file() {
+    let bench = Bench::new(24, &pattern(3 * PIECE), b' ');
+    bench.file.set_len(disk::bytes(2 * PIECE)).unwrap();
+    let len = disk::bytes(bench.model.len());
+    assert_misfit(bench.state.copied(bench.file.as_fd(), len).map(|scratch| scratch.len()));
+    assert!(bench.state.copied(bench.file.as_fd(), disk::bytes(PIECE)).is_ok());
+    assert!(bench.read(0, PIECE).unwrap() == bench.model[..PIECE]);
+    assert_eq!(bench.state.len(), len);
 }
 
 #[test]
