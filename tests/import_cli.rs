@@ -1,5 +1,7 @@
 //! `plainview import --recipe` as it is typed. Nothing is mounted: what is in the vault afterwards is read by the library.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use plainview::keys::Config;
 use plainview::mount::Lock;
 use plainview::password::{self, Asking, Source};
