@@ -494,7 +494,7 @@ fn killed_again_and_again(more: &[&str]) -> Scene {
     let mut kills = 0;
     for patience in 1.. {
         let mut child = spawn(&mut scene.import(more));
-        thread::sleep(Duration::from_micros(rng.random_range(0..15_000 * patience)));
+        thread::sleep(Duration::from_micros(rng.random_range(0..5_000 * patience)));
         // It may have ended: then it is not gone before it is waited for.
         child.kill().unwrap();
         let ended = Ended::of(child.wait_with_output().unwrap());

@@ -30,7 +30,7 @@ fn resumes_wherever_it_is_killed(originals: Originals) {
     loop {
         at += 1;
         let pair = Pair::in_memory();
-        plant(&pair.source());
+        plant_for(&pair.source(), originals);
         let before = tree(&pair.source());
         if !killed_at(&pair, originals, at) {
             assert!(at > 30, "only {at} changes");
@@ -69,7 +69,7 @@ fn stopped_it_leaves_nothing_half_made() {
         loop {
             at += 1;
             let pair = Pair::in_memory();
-            plant(&pair.source());
+            plant_for(&pair.source(), originals);
             let before = tree(&pair.source());
             let mut events = 0;
             let (_, end, said) = pair.import_watched(originals, &mut |_| {

@@ -223,3 +223,12 @@ fn plant(view: &View) {
         set_times(view, node, secs);
     }
 }
+
+/// The same for an import that does this with its originals: who is not root cannot remove what is in a directory that may not be written to.
+fn plant_for(view: &View, originals: Originals) {
+    plant(view);
+    match originals {
+        Originals::Kept => {}
+        Originals::Removed => set_mode(view, at(view, "sub/deep").unwrap(), 0o751),
+    }
+}

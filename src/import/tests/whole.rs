@@ -101,7 +101,7 @@ fn bytes_are_told_twice_whether_copied_or_skipped() {
 #[test]
 fn what_is_removed_is_what_was_moved() {
     let pair = Pair::new();
-    plant(&pair.source());
+    plant_for(&pair.source(), Originals::Removed);
     let before = tree(&pair.source());
     let summary = pair.import_well(Originals::Removed);
     assert_eq!(tree(&pair.vault()), before);
