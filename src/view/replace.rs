@@ -5,7 +5,7 @@
 //! what it is to the kernel, with another file behind it.
 
 use super::descriptors::{Body, Open};
-use super::inode::{Inode, Mark, Place};
+use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
 use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
@@ -40,12 +40,23 @@ impl View {
     /// Somebody has opened a file, to change it or not.
     ///
     /// # Errors
-    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner.
+    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner and group; ENFILE when so many are open to be changed that no
+    /// descriptors would be left for others.
     pub fn open(&self, node: NodeId, access: Access) -> Result<()> {
         let inode = self.inode(node)?;
         if access == Access::ReadWrite {
             self.changeable(&inode)?;
-            self.replaceable(&self.stat(&inode)?)?;
+            self.replaceable(&inode, &self.stat(&inode)?)?;
+        }
+        self.count_opener(&inode, access)
+    }
+
+    /// Counts who opens a file: each that is changed takes a second descriptor.
+    pub(super) fn count_opener(&self, inode: &Inode, access: Access) -> Result<()> {
+        if access == Access::ReadWrite {
+            let more = |writers: usize| (writers < self.writers_max).then_some(writers + 1);
+            let counted = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+            counted.map_err(|_| Errno::NFILE)?;
         }
         inode.openers.fetch_add(1, Ordering::SeqCst);
         Ok(())
@@ -61,31 +72,61 @@ impl View {
         self.report(&inode, stored)
     }
 
-    /// One of those who had opened a file does not need it any more.
+    /// One of those who had opened a file, with that access, does not need it any more.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
-    pub fn release(&self, node: NodeId) -> Result<()> {
+    pub fn release(&self, node: NodeId, access: Access) -> Result<()> {
+        let less = |count: usize| count.checked_sub(1);
+        if access == Access::ReadWrite {
+            // Never fails: it was counted.
+            let _ = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        }
         let inode = self.inode(node)?;
+        // First, so that who changes it from now on by its path stores that. Fails where the number is another inode's by now.
+        let less = |count: u32| count.checked_sub(1);
+        let _ = inode.openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
         let stored = self.store(&inode);
-        let last = inode.openers.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last
+        self.let_go(&inode);
+        self.report(&inode, stored)
+    }
+
+    /// Lets go of what is at hand for the next change of a file, if nobody has that open.
+    fn let_go(&self, inode: &Inode) {
+        if inode.openers.load(Ordering::SeqCst) == 0
             && !inode.is_gone()
-            && let Some(open) = self.descriptors.get(&inode)
+            && let Some(open) = self.descriptors.get(inode)
             && let Open::File(file) = &*open
         {
             file.write(|body| body.contents.release());
         }
-        self.report(&inode, stored)
     }
 
-    /// Stores what was changed in a file that nobody has open: nobody will close it.
-    pub(super) fn store_unopened(&self, inode: &Arc<Inode>) -> Result<()> {
-        if self.counts_openers() && inode.openers.load(Ordering::SeqCst) == 0 {
-            self.store(inode)
-        } else {
-            Ok(())
+    /// Changes the length of a file, and stores that if nobody has it open: nobody will close it then.
+    ///
+    /// # Errors
+    /// What the operating system says. If nobody has it open, it is then as it was.
+    pub(super) fn resize_and_store(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
+        if !self.counts_openers() || inode.openers.load(Ordering::SeqCst) > 0 {
+            return self.resize(inode, size);
         }
+        let was_pending = self.with_file(inode, |file| Ok(file.read(|body| body.contents.has_pending())))?;
+        self.resize(inode, size)?;
+        let stored = self.store(inode);
+        if stored.is_err() && !was_pending {
+            // Unless somebody has opened it meanwhile, and perhaps written to it.
+            self.with_file(inode, |file| {
+                file.write(|body| {
+                    if inode.openers.load(Ordering::SeqCst) == 0 {
+                        body.contents.revert();
+                    }
+                });
+                Ok(())
+            })?;
+            self.keep_known(inode, false);
+        }
+        self.let_go(inode);
+        stored
     }
 
     /// Stores what was changed in a file, if anything was.
@@ -93,31 +134,78 @@ impl View {
         let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
         let Open::File(file) = &*open else { return Ok(()) };
         let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
-        match &stored {
-            // It must stay known as long as only its state knows the change.
-            Err(_) if !inode.held.swap(true, Ordering::SeqCst) => self.change_table(|table| table.hold(inode.node)),
-            Ok(()) if inode.held.swap(false, Ordering::SeqCst) => self.forget(inode.node, 1),
-            Ok(()) | Err(_) => {}
-        }
+        self.keep_known(inode, stored.is_err());
         stored
+    }
+
+    /// Stores what was changed in any file.
+    pub(super) fn store_all(&self) -> Result<()> {
+        let mut pending: Vec<_> = self.descriptors.all();
+        pending.retain(|(_, open)| matches!(&**open, Open::File(file) if file.has_pending()));
+        let mut nodes: Vec<_> = pending.into_iter().map(|(node, _)| node).collect();
+        // Those that there is no room for once more, when the others have given theirs back.
+        nodes.retain(|node| {
+            self.inode(*node).is_ok_and(|inode| {
+                self.store(&inode).is_err() || {
+                    self.let_go(&inode);
+                    false
+                }
+            })
+        });
+        let mut result = Ok(());
+        for node in nodes {
+            let inode = self.inode(node)?;
+            let stored = self.store(&inode);
+            if let Err(error) = &stored {
+                log::error!("cannot be stored, its changes are lost: {}: {error}", self.path(&inode).display());
+            }
+            result = result.and(stored);
+        }
+        result
+    }
+
+    /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.
+    fn keep_known(&self, inode: &Inode, is_kept: bool) {
+        if inode.held.load(Ordering::SeqCst) != is_kept {
+            self.change_table(|table| match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
+                (false, true) => table.hold(inode.node),
+                (true, false) => table.forget(inode.node, 1),
+                (true, true) | (false, false) => {}
+            });
+        }
     }
 
     /// Makes the entries of a file durable.
     pub(super) fn sync_entries(&self, inode: &Inode) -> Result<()> {
         for place in inode.places() {
             let dir = self.directory_of(&place.parent)?;
-            sync_directory(dir.fd())?;
+            match sync_directory(dir.fd()) {
+                // Not every filesystem syncs directories, and not every directory may be read by us.
+                Err(Errno::INVAL | Errno::ACCESS) => rustix::fs::syncfs(&self.root)?,
+                synced => synced?,
+            }
         }
         Ok(())
     }
 
-    /// Refuses changes of a file that may be changed but is somebody else's: the new one would be ours.
-    pub(super) fn replaceable(&self, stat: &Stat) -> Result<()> {
-        if self.daemon.uid == 0 || stat.st_uid == self.daemon.uid {
+    /// Refuses changes of a file that may be changed but is somebody else's, or another group's than the new one could be: that would be ours.
+    pub(super) fn replaceable(&self, inode: &Inode, stat: &Stat) -> Result<()> {
+        let is_in_group =
+            || stat.st_gid == self.daemon.gid || self.groups.contains(&stat.st_gid) || self.inherits_group(inode, stat.st_gid);
+        if self.daemon.uid == 0 || (stat.st_uid == self.daemon.uid && is_in_group()) {
             Ok(())
         } else {
             Err(Errno::PERM.into())
         }
+    }
+
+    /// Whether a new file in the inode's directory gets that group.
+    fn inherits_group(&self, inode: &Inode, gid: u32) -> bool {
+        let directory = inode.place().and_then(|place| {
+            let dir = self.directory_of(&place.parent).ok()?;
+            rustix::fs::fstat(dir.fd()).ok()
+        });
+        directory.is_some_and(|stat| stat.st_mode & 0o2000 != 0 && stat.st_gid == gid)
     }
 
     /// A new file with the contents of `body`; none where the file has no name. Nothing at all where nothing was changed.
@@ -138,6 +226,10 @@ impl View {
     /// Puts the new file in the place of the old one.
     fn put_new(&self, inode: &Arc<Inode>, body: &mut Body, new: Option<Unnamed>) -> Result<()> {
         let (Some(mut new), Some(settled)) = (new, self.settled(inode)?) else {
+            // It may have a name that nobody has looked up.
+            if rustix::fs::fstat(&body.fd)?.st_nlink > 0 {
+                return Err(Error::Stale);
+            }
             body.contents.abandon();
             return Ok(());
         };
@@ -153,7 +245,13 @@ impl View {
         self.change_table(|table| table.expect(inode, &stat));
         let mut put = Vec::new();
         let mut failed = None;
-        for (place, dir) in &settled.places {
+        let is_there = |(place, dir): &&(Place, Directory<'_>)| dir.stat(&place.name).is_ok();
+        let (there, gone): (Vec<_>, Vec<_>) = settled.places.iter().partition(is_there);
+        for (place, dir) in there.into_iter().chain(gone) {
+            // An entry that another program has moved away is where that has moved it.
+            if !put.is_empty() && dir.stat(&place.name).is_err() {
+                continue;
+            }
             match self.put_at(inode, &mut new, place, dir, old) {
                 Ok(place) => put.push(place),
                 Err(error) => failed = Some(error),
@@ -206,7 +304,9 @@ impl View {
             Ok(_) | Err(Error::Os(Errno::NOENT)) => Existing::Kept,
             Err(error) => return Err(error),
         };
-        let put = keeping_times(dir, || Ok(dir.alter(|fd| new.put(fd, place.name.entry(), existing))?));
+        let put = keeping_times(dir, |change| {
+            Ok(dir.alter_within(change, |fd| new.put(fd, place.name.entry(), existing))?)
+        });
         match put {
             Err(Error::Os(Errno::EXIST)) => self.put_beside(inode, new, place, dir),
             put => put.map(|()| place.clone()),
@@ -246,10 +346,10 @@ impl View {
 
 /// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
 /// entry has changed.
-fn keeping_times(dir: &Directory<'_>, action: impl FnOnce() -> Result<()>) -> Result<()> {
+fn keeping_times(dir: &Directory<'_>, action: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
     let change = dir.inode.change();
     let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
-    action()?;
+    action(&change)?;
     if change.is_alone_since(mark) {
         // A directory that is not ours keeps the new times.
         let _ = restore_times(dir.fd(), &before);

@@ -85,6 +85,10 @@ fn what_is_not_encrypted_is_hidden_or_shown() {
     let mut all = names([b"a", b"sub", b"photos.enc", b"link"]);
     all.extend(names(others));
     assert_eq!(shown.list(), all);
+    for name in [&b"a.enc"[..], b"link.enc", b"photos"] {
+        assert_eq!(shown.find(name), Err(Errno::NOENT));
+    }
+    assert_eq!(shown.seal(b"a.enc", FILE).unwrap(), b"a.enc.enc");
     let is_read_only = |stored: &[u8], kind| shown.recipe.is_read_only(&CipherName::Short(CString::new(stored).unwrap()), kind);
     for name in others {
         assert!(is_read_only(name, FileType::RegularFile) && is_read_only(name, FileType::Symlink));
