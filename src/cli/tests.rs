@@ -3,10 +3,13 @@
 use super::*;
 use crate::keys::{Config, ConfigError, Names};
 use crate::password::NoMemory;
+use crate::password::{self, Asking, Source};
 use clap::CommandFactory;
+use clap::Parser;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// `plainview` with these arguments, of which it accepts the spelling.

@@ -7,7 +7,7 @@ use super::tree::Frame;
 use super::{Halt, Import, Originals, Problem};
 use crate::error::{self, Error};
 use crate::folder::Durability;
-use crate::view::{NodeId, Rename};
+use crate::view::{Access, NodeId, Rename};
 use rand::Rng;
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -97,7 +97,7 @@ impl<'a> Import<'a> {
         };
         self.change()?;
         let made = match kind {
-            FileType::RegularFile => vault.create(caller, dir, temporary, 0o600),
+            FileType::RegularFile => vault.create(caller, dir, temporary, 0o600, Access::ReadWrite),
             FileType::Symlink => vault.symlink(caller, dir, temporary, &target),
             FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice => {
                 vault.mknod(caller, dir, temporary, kind.as_raw_mode() | 0o600, original.attr.rdev)

@@ -13,6 +13,7 @@ mod descriptors;
 mod inode;
 mod listing;
 mod namespace;
+mod openers;
 mod replace;
 mod resolve;
 mod table;

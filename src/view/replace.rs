@@ -1,15 +1,14 @@
-//! Files that are stored anew as a whole ([`Storage::Replaced`]): when that is done, and how the new file takes the old one's place without anybody noticing.
+//! Files that are stored anew as a whole ([`Storage::Replaced`](crate::folder::Storage::Replaced)): when that is done, and how the new file takes the old one's place without anybody noticing.
 //!
 //! The kernel tells when such a file is opened, flushed and released; without an opener (truncate(2)) a change is stored at once. The new file is made and synced
 //! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
 //! what it is to the kernel, with another file behind it.
 
+use super::View;
 use super::descriptors::{Body, Open};
 use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
-use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
-use crate::folder::Storage;
 use crate::name::PlainName;
 use crate::sys::descriptor;
 use crate::sys::metadata;
@@ -32,103 +31,6 @@ struct Settled<'v, 'i> {
 }
 
 impl View {
-    /// Whether [`open`](Self::open), [`flush`](Self::flush) and [`release`](Self::release) have to be called.
-    pub fn counts_openers(&self) -> bool {
-        self.folder.storage() == Storage::Replaced
-    }
-
-    /// Somebody has opened a file, to change it or not.
-    ///
-    /// # Errors
-    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner and group; ENFILE when so many are open to be changed that no
-    /// descriptors would be left for others.
-    pub fn open(&self, node: NodeId, access: Access) -> Result<()> {
-        let inode = self.inode(node)?;
-        if access == Access::ReadWrite {
-            self.changeable(&inode)?;
-            self.replaceable(&inode, &self.stat(&inode)?)?;
-        }
-        self.count_opener(&inode, access)
-    }
-
-    /// Counts who opens a file: each that is changed takes a second descriptor.
-    pub(super) fn count_opener(&self, inode: &Inode, access: Access) -> Result<()> {
-        if access == Access::ReadWrite {
-            let more = |writers: usize| (writers < self.writers_max).then_some(writers + 1);
-            let counted = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
-            counted.map_err(|_| Errno::NFILE)?;
-        }
-        inode.openers.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Somebody has closed a file: what was changed is stored.
-    ///
-    /// # Errors
-    /// What the operating system says. The change is kept, can be read, and is stored by the next call that succeeds.
-    pub fn flush(&self, node: NodeId) -> Result<()> {
-        let inode = self.inode(node)?;
-        let stored = self.store(&inode);
-        self.report(&inode, stored)
-    }
-
-    /// One of those who had opened a file, with that access, does not need it any more.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush).
-    pub fn release(&self, node: NodeId, access: Access) -> Result<()> {
-        let less = |count: usize| count.checked_sub(1);
-        if access == Access::ReadWrite {
-            // Never fails: it was counted.
-            let _ = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        }
-        let inode = self.inode(node)?;
-        // First, so that who changes it from now on by its path stores that. Fails where the number is another inode's by now.
-        let less = |count: u32| count.checked_sub(1);
-        let _ = inode.openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        let stored = self.store(&inode);
-        self.let_go(&inode);
-        self.report(&inode, stored)
-    }
-
-    /// Lets go of what is at hand for the next change of a file, if nobody has that open.
-    fn let_go(&self, inode: &Inode) {
-        if inode.openers.load(Ordering::SeqCst) == 0
-            && !inode.is_gone()
-            && let Some(open) = self.descriptors.get(inode)
-            && let Open::File(file) = &*open
-        {
-            file.write(|body| body.contents.release());
-        }
-    }
-
-    /// Changes the length of a file, and stores that if nobody has it open: nobody will close it then.
-    ///
-    /// # Errors
-    /// What the operating system says. If nobody has it open, it is then as it was.
-    pub(super) fn resize_and_store(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
-        if !self.counts_openers() || inode.openers.load(Ordering::SeqCst) > 0 {
-            return self.resize(inode, size);
-        }
-        let was_pending = self.with_file(inode, |file| Ok(file.read(|body| body.contents.has_pending())))?;
-        self.resize(inode, size)?;
-        let stored = self.store(inode);
-        if stored.is_err() && !was_pending {
-            // Unless somebody has opened it meanwhile, and perhaps written to it.
-            self.with_file(inode, |file| {
-                file.write(|body| {
-                    if inode.openers.load(Ordering::SeqCst) == 0 {
-                        body.contents.revert();
-                    }
-                });
-                Ok(())
-            })?;
-            self.keep_known(inode, false);
-        }
-        self.let_go(inode);
-        stored
-    }
-
     /// Stores what was changed in a file, if anything was.
     pub(super) fn store(&self, inode: &Arc<Inode>) -> Result<()> {
         let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
@@ -165,7 +67,7 @@ impl View {
     }
 
     /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.
-    fn keep_known(&self, inode: &Inode, is_kept: bool) {
+    pub(super) fn keep_known(&self, inode: &Inode, is_kept: bool) {
         if inode.held.load(Ordering::SeqCst) != is_kept {
             self.change_table(|table| match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
                 (false, true) => table.hold(inode.node),
@@ -186,26 +88,6 @@ impl View {
             }
         }
         Ok(())
-    }
-
-    /// Refuses changes of a file that may be changed but is somebody else's, or another group's than the new one could be: that would be ours.
-    pub(super) fn replaceable(&self, inode: &Inode, stat: &Stat) -> Result<()> {
-        let is_in_group =
-            || stat.st_gid == self.daemon.gid || self.groups.contains(&stat.st_gid) || self.inherits_group(inode, stat.st_gid);
-        if self.daemon.uid == 0 || (stat.st_uid == self.daemon.uid && is_in_group()) {
-            Ok(())
-        } else {
-            Err(Errno::PERM.into())
-        }
-    }
-
-    /// Whether a new file in the inode's directory gets that group.
-    fn inherits_group(&self, inode: &Inode, gid: u32) -> bool {
-        let directory = inode.place().and_then(|place| {
-            let dir = self.directory_of(&place.parent).ok()?;
-            rustix::fs::fstat(dir.fd()).ok()
-        });
-        directory.is_some_and(|stat| stat.st_mode & 0o2000 != 0 && stat.st_gid == gid)
     }
 
     /// A new file with the contents of `body`; none where the file has no name. Nothing at all where nothing was changed.

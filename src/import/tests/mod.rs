@@ -93,7 +93,7 @@ impl Pair {
 
 /// Makes a file.
 fn put(view: &View, parent: NodeId, name: &[u8], data: &[u8]) -> NodeId {
-    let node = view.create(ME, parent, name, 0o644).unwrap().attr.node;
+    let node = view.create(ME, parent, name, 0o644, Access::ReadWrite).unwrap().attr.node;
     if !data.is_empty() {
         view.write(node, 0, data, Privileges::Keep, Origin::Application).unwrap();
     }
