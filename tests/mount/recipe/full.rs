@@ -19,7 +19,11 @@ const MIB: usize = 1 << 20;
 fn fill(dir: &Path) -> std::path::PathBuf {
     let path = dir.join("filler");
     let mut file = fs::File::create(&path).unwrap();
-    while file.write(&vec![1; MIB / 8]).is_ok() {}
+    // ext4 reckons with more than it takes in the end, and finds room again once that is on disk.
+    while file.write(&vec![1; MIB / 8]).is_ok() {
+        while file.write(&vec![1; MIB / 8]).is_ok() {}
+        file.sync_all().unwrap();
+    }
     let len = file.metadata().unwrap().len();
     file.set_len(len - u64::try_from(MIB / 2).unwrap()).unwrap();
     file.sync_all().unwrap();
