@@ -26,6 +26,10 @@ pub enum Code {
     Damaged,
     /// 14: the vault's format is newer than this program.
     Newer,
+    /// 16: a file that was to be made is there already.
+    Exists,
+    /// 17: not everything was imported.
+    Incomplete,
 }
 
 impl Code {
@@ -41,6 +45,8 @@ impl Code {
             Self::WrongPassword => 12,
             Self::Damaged => 13,
             Self::Newer => 14,
+            Self::Exists => 16,
+            Self::Incomplete => 17,
         }
     }
 }
@@ -73,7 +79,9 @@ impl Failure {
         match error {
             ConfigError::NotAVault => Self::new(
                 Code::NotAVault,
-                format!("{vault} is not a vault: {error}; `plainview init` makes a vault of an empty directory"),
+                format!(
+                    "{vault} is not a vault: {error}; `plainview init` makes a vault of an empty directory, and `plainview mount --recipe` shows a recipe folder"
+                ),
             ),
             ConfigError::Exists => Self::new(
                 Code::NotEmpty,
@@ -109,6 +117,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escaped(&self.message))
     }
+}
+
+/// Tells of something that is no failure. As for [`Failure::report`], nobody need listen.
+pub(super) fn warn(message: &str) {
+    let _ = writeln!(std::io::stderr(), "plainview: warning: {}", escaped(message));
 }
 
 /// `text` with its control characters escaped, except line ends: it may hold names and text from a vault that is not ours, and a terminal obeys what

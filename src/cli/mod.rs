@@ -3,171 +3,27 @@
 //! Knows how each command is spelled and which code it leaves with; does not know how anything is done. Keeps true: no secret is taken from an argument or
 //! the environment.
 
+mod args;
 pub mod exit;
+mod import;
 mod info;
 mod init;
+mod journal;
 mod mount;
+mod progress;
+mod recipe;
 #[cfg(test)]
 mod tests;
 mod umount;
 
-use crate::password::{self, Asking, Password, Source};
-use clap::{Args, Parser, Subcommand};
+pub use args::*;
+
 use exit::{Code, Failure};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-
-/// The command line.
-#[derive(Debug, Parser)]
-#[command(
-    name = "plainview",
-    version,
-    about = "A folder that is encrypted on disk and shown in the clear while it is mounted"
-)]
-#[command(arg_required_else_help = true, max_term_width = 100, after_help = EXAMPLES)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  plainview init ~/Vault               make a vault
-  plainview mount ~/Vault ~/Private    show it in the clear
-  plainview umount ~/Private           only ciphertext is left";
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a vault in a new or empty directory
-    Init(InitArgs),
-    /// Show a vault in the clear on a mount point
-    Mount(MountArgs),
-    /// End a mount; when it returns, everything is on disk
-    Umount(UmountArgs),
-    /// Tell what can be known of a vault without its password
-    Info(InfoArgs),
-}
-
-/// Arguments of `plainview init`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal,
-unless --passfile or --extpass says otherwise.
-
-Examples:
-  plainview init ~/Vault
-  plainview init --plain-names ~/Vault
-  plainview init --kdf-memory 1G --kdf-passes 4 ~/Vault
-  plainview init --extpass 'pass show vault' ~/Vault")]
-pub struct InitArgs {
-    /// Leave names and symlink targets unencrypted
-    #[arg(long)]
-    pub plain_names: bool,
-    /// Memory that a guess at the password costs: 8MiB to 4GiB [default: 256MiB]
-    #[arg(long, value_name = "SIZE", value_parser = init::parse_memory_kib)]
-    pub kdf_memory: Option<u32>,
-    /// Passes over that memory: 1 to 1000 [default: 3]
-    #[arg(long, value_name = "N", value_parser = init::parse_passes)]
-    pub kdf_passes: Option<u32>,
-    /// Where the password comes from.
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// The directory to make, or an empty one
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-}
-
-/// Arguments of `plainview mount`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal,
-unless --passfile or --extpass says otherwise.
-
-Examples:
-  plainview mount ~/Vault ~/Private
-  plainview mount --ro --passfile /run/keys/vault ~/Vault ~/Private
-  plainview mount -f ~/Vault ~/Private -o allow_other")]
-pub struct MountArgs {
-    /// Stay in the foreground
-    #[arg(short, long)]
-    pub foreground: bool,
-    /// Mount read-only
-    #[arg(long)]
-    pub ro: bool,
-    /// Mount options, separated by commas; may be given several times
-    #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
-    pub options: Vec<String>,
-    /// Where the password comes from.
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// Be the child that a start in the background consists of; only ever given by the program itself.
-    #[arg(long, hide = true)]
-    pub background_child: bool,
-    /// The vault
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-    /// The directory to show it on
-    #[arg(value_name = "MOUNTPOINT")]
-    pub mountpoint: PathBuf,
-}
-
-/// Arguments of `plainview umount`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  plainview umount ~/Private")]
-pub struct UmountArgs {
-    /// The directory that a vault is shown on
-    #[arg(value_name = "MOUNTPOINT")]
-    pub mountpoint: PathBuf,
-}
-
-/// Arguments of `plainview info`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  plainview info ~/Vault
-  plainview info --json ~/Vault | jq .slots")]
-pub struct InfoArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// The vault
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-}
-
-/// Where the password comes from; without these, the terminal, or one line of standard input when that is no terminal.
-#[derive(Debug, Args)]
-pub struct PasswordArgs {
-    /// Read the password from the first line of this file
-    #[arg(long, value_name = "F", conflicts_with = "extpass")]
-    pub passfile: Option<PathBuf>,
-    /// Run this program, without a shell, and take the first line that it prints as the password
-    #[arg(long, value_name = "CMD")]
-    pub extpass: Option<OsString>,
-}
-
-impl PasswordArgs {
-    /// Gets the password.
-    ///
-    /// # Errors
-    /// That none came from there, with what to do.
-    pub fn ask(&self, asking: Asking) -> Result<Password, Failure> {
-        let source = match (&self.passfile, &self.extpass) {
-            (Some(file), _) => Source::File(file),
-            (None, Some(command)) => Source::Program(command),
-            (None, None) => Source::Standard,
-        };
-        password::get(&source, asking).map_err(|error| Failure::other(error.to_string()))
-    }
-}
+use std::path::Path;
 
 /// Runs the command.
 ///
@@ -179,6 +35,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Mount(args) => mount::run(args),
         Command::Umount(args) => umount::run(args),
         Command::Info(args) => info::run(args),
+        Command::Recipe(command) => recipe::run(command),
+        Command::Import(args) => import::run(args),
     }
 }
 

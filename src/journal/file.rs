@@ -110,7 +110,11 @@ impl State {
 
     /// From where on bytes could be written to the file itself, once the journal says so.
     fn free_from(&self) -> u64 {
-        if self.visible < self.disk_len { self.visible } else { self.committed }
+        if self.visible < self.disk_len {
+            self.visible
+        } else {
+            self.committed
+        }
     }
 }
 
@@ -246,7 +250,11 @@ impl JournaledFile {
             salt,
         };
         let base = state.committed;
-        let (end, _) = log.append(&Entry::File { file: number, base, identity });
+        let (end, _) = log.append(&Entry::File {
+            file: number,
+            base,
+            identity,
+        });
         state.enrolled = Some(Enrolled {
             number,
             kept,

@@ -21,8 +21,6 @@ pub(super) const ENTRIES_AT: u64 = 2 * SLOT_LEN;
 pub(super) const HEAD_LEN: usize = 24;
 /// Bytes of a tag, and of an epoch.
 pub(super) const TAG_LEN: usize = 16;
-/// Bytes of an entry beside its payload.
-pub(super) const ENTRY_OVERHEAD: usize = HEAD_LEN + TAG_LEN;
 /// Longest payload. What is longer is written as several entries.
 pub(super) const PAYLOAD_MAX: usize = 1 << 24;
 

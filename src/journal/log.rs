@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 /// How many bytes are collected before they are written, if nobody syncs them.
 const COLLECTED: u64 = 1 << 20;
-/// The file grows by so many bytes at a time, written as zeros: then a sync of entries has nothing but their bytes to write, and space is short here, not there.
-const STEP: u64 = 1 << 20;
+/// The least and the most that the file grows by.
+const STEP_MIN: u64 = 4 << 10;
+const STEP_MAX: u64 = 1 << 20;
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A place in the journal since it was opened: grows for ever, also when the file is begun anew.
@@ -25,6 +26,8 @@ pub(super) struct Position(u64);
 pub(super) struct Log {
     key: Arc<JournalKey>,
     disk: Kept,
+    /// The file grows by so many bytes at a time, written as zeros: then a sync of entries has nothing but their bytes to write, and space is short here, not there.
+    step: u64,
     /// Leaf lock. Not held while the disk syncs.
     state: Mutex<State>,
     /// Somebody's sync has ended.
@@ -61,12 +64,13 @@ impl State {
 }
 
 impl Log {
-    /// A journal that begins with `header`, which is written and durable on `disk` already, and goes on at the byte `end`, behind an entry whose tag is `chain`.
-    pub(super) fn new(key: Arc<JournalKey>, disk: Kept, header: Header, chain: Tag, end: u64) -> Result<Self> {
+    /// A journal that begins with `header`, which is written and durable on `disk` already, may become about `size` bytes long, and goes on at the byte `end`, behind an entry whose tag is `chain`.
+    pub(super) fn new(key: Arc<JournalKey>, disk: Kept, header: Header, chain: Tag, end: u64, size: u64) -> Result<Self> {
         let allocated = disk.stat()?.len;
         Ok(Self {
             key,
             disk,
+            step: (size / 64).clamp(STEP_MIN, STEP_MAX),
             state: Mutex::new(State {
                 header,
                 chain,
@@ -127,10 +131,12 @@ impl Log {
         if state.allocated >= wanted {
             return Ok(());
         }
-        while state.allocated < wanted.next_multiple_of(STEP) {
+        let to = wanted.next_multiple_of(self.step);
+        while state.allocated < to {
             let at = state.allocated.max(state.end());
-            write_all_at(&*self.disk, &ZEROS, at)?;
-            state.allocated = at + length(ZEROS.len());
+            let zeros = &ZEROS[..index((to - at).min(length(ZEROS.len())))];
+            write_all_at(&*self.disk, zeros, at)?;
+            state.allocated = at + length(zeros.len());
         }
         Ok(())
     }
@@ -249,7 +255,6 @@ impl Log {
         written
     }
 
-
     /// Since when files may be unsynced.
     pub(super) fn since(&self) -> Moment {
         self.state.lock().header.since
@@ -262,4 +267,3 @@ fn random() -> Tag {
     rand::rng().fill_bytes(&mut epoch);
     epoch
 }
-

@@ -48,6 +48,8 @@ use thread::Alarm;
 pub const SIZE: u64 = 64 << 20;
 /// The least that one may say.
 pub const SIZE_MIN: u64 = 4 << 20;
+/// The most.
+pub const SIZE_MAX: u64 = 1 << 30;
 /// So many files may have entries at once.
 pub const FILES_MAX: usize = 256;
 
@@ -155,7 +157,7 @@ impl Journal {
             let mut bytes = header.seal(&self.key);
             bytes.resize(overlay::index(ENTRIES_AT), 0);
             let disk = self.home.create(&bytes)?;
-            self.begin_with(Log::new(Arc::clone(&self.key), disk, header, header.epoch, ENTRIES_AT)?);
+            self.begin_with(Log::new(Arc::clone(&self.key), disk, header, header.epoch, ENTRIES_AT, self.size)?);
         }
         Ok(())
     }
@@ -209,7 +211,10 @@ impl Journal {
     fn enrolled(&self) -> EnrolledFiles {
         let files: Vec<_> = self.files.lock().values().cloned().collect();
         let kept = |file: &Arc<JournaledFile>| file.state.read().enrolled.as_ref().map(|enrolled| Arc::clone(&enrolled.kept));
-        files.into_iter().filter_map(|file| kept(&file).map(|kept: Kept| (file, kept))).collect()
+        files
+            .into_iter()
+            .filter_map(|file| kept(&file).map(|kept: Kept| (file, kept)))
+            .collect()
     }
 
     /// No file has entries any more.

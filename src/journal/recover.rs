@@ -13,11 +13,11 @@ use super::verify::{self, Repair};
 use super::{Access, Journal, thread, walk};
 use crate::keys::{ContentKey, JournalKey, MasterKey, SALT_LEN};
 use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, read_full_at, write_all_at};
+use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use std::os::fd::BorrowedFd;
-use parking_lot::Mutex;
 use std::collections::HashSet;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -114,9 +114,7 @@ impl Recovery {
     pub(super) fn begin(journal: &Arc<Journal>, disk: Kept, content: ContentKey) -> Result<Self> {
         let replay = replay::read(&*disk, &journal.key)?;
         let root = journal.home.stat()?;
-        let same_place = replay
-            .as_ref()
-            .is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
+        let same_place = replay.as_ref().is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
         let report = Report {
             entries: replay.as_ref().map_or(0, |replay| replay.entries),
             unreadable: replay.is_none(),
@@ -184,7 +182,9 @@ impl Recovery {
             Role::Other | Role::Perhaps => Ok(0),
             Role::New => self.visit_new(file, stat, stat.len, path),
             Role::Named(index) => {
-                let Some(state) = self.files().get(index).cloned() else { return Ok(0) };
+                let Some(state) = self.files().get(index).cloned() else {
+                    return Ok(0);
+                };
                 self.report.lock().files += 1;
                 // One that was written to but not committed is as long as it was committed before; if it is new, who knows what of that is on disk.
                 if state.committed.is_none() && self.is_new(stat) {
@@ -272,7 +272,14 @@ impl Recovery {
         };
         let greatest = replay.files.iter().map(|file| file.number).max().unwrap_or(0);
         self.journal.numbers.fetch_max(greatest + 1, Ordering::Relaxed);
-        let log = Log::new(Arc::clone(&self.journal.key), disk, replay.header, replay.chain, replay.end)?;
+        let log = Log::new(
+            Arc::clone(&self.journal.key),
+            disk,
+            replay.header,
+            replay.chain,
+            replay.end,
+            self.journal.size,
+        )?;
         log.append(&Entry::Void);
         self.journal.begin_with(log);
         let done = self.journal.checkpoint().and_then(|()| self.journal.sync_news());

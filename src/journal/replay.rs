@@ -48,7 +48,9 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
     let mut slots = vec![0; index(ENTRIES_AT)];
     let got = read_full_at(disk, &mut slots, 0)?;
     let headers = slots[..got].chunks(index(SLOT_LEN)).filter_map(|slot| Header::open(slot, key));
-    let Some(header) = headers.max_by_key(|header| header.turn) else { return Ok(None) };
+    let Some(header) = headers.max_by_key(|header| header.turn) else {
+        return Ok(None);
+    };
     let mut reader = Reader {
         disk,
         chain: header.epoch,

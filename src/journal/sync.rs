@@ -55,7 +55,12 @@ impl JournaledFile {
                 state.committed = len;
                 if is_dirty {
                     let epoch = log.epoch();
-                    Commit::Later { len, upto, modified, epoch }
+                    Commit::Later {
+                        len,
+                        upto,
+                        modified,
+                        epoch,
+                    }
                 } else {
                     state.committed_changes = changes;
                     drop(state);
@@ -97,7 +102,12 @@ impl Syncing {
         let position = match self.commit {
             Commit::None => return Ok(()),
             Commit::Appended(position) => position,
-            Commit::Later { len, upto, modified, epoch } => {
+            Commit::Later {
+                len,
+                upto,
+                modified,
+                epoch,
+            } => {
                 let _gate = file.journal.gate.read();
                 if file.journal.log()?.epoch() != epoch {
                     return Ok(());

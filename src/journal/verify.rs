@@ -2,7 +2,10 @@
 
 use super::overlay::{index, length};
 use crate::keys::{ContentKey, FileKeys};
-use crate::record::{Damage, End, HEADER_LEN, Header, Holes, OVERHEAD, Place, Position, RECORD_LEN, RecordCipher, RecordNo, SEALED_LEN, Size, sealed_len, size_on_disk};
+use crate::record::{
+    Damage, End, HEADER_LEN, Header, Holes, OVERHEAD, Place, Position, RECORD_LEN, RecordCipher, RecordNo, SEALED_LEN, Size, sealed_len,
+    size_on_disk,
+};
 use crate::sys::disk::{Disk, read_full_at};
 use rustix::io::Result;
 

@@ -127,9 +127,9 @@ impl Walk<'_> {
             }
             let here = || path.join(OsStr::from_bytes(name.to_bytes()));
             let kind = match entry.file_type() {
-                FileType::Unknown => FileType::from_raw_mode(
-                    rustix::fs::statat(&*dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?.st_mode,
-                ),
+                FileType::Unknown => {
+                    FileType::from_raw_mode(rustix::fs::statat(&*dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
+                }
                 kind => kind,
             };
             if kind == FileType::Directory {
@@ -161,7 +161,12 @@ impl Walk<'_> {
         if let Role::Other = role {
             return Ok(());
         }
-        let fd = match self.open(dir.as_fd(), name, flags | OFlags::NOFOLLOW | OFlags::NONBLOCK, Mode::RUSR | Mode::WUSR) {
+        let fd = match self.open(
+            dir.as_fd(),
+            name,
+            flags | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+            Mode::RUSR | Mode::WUSR,
+        ) {
             Ok(fd) => fd,
             Err(errno) => {
                 log::error!("cannot open {} to recover it: {errno}", path.display());

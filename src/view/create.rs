@@ -1,7 +1,8 @@
 //! New entries: files, directories, symlinks, nodes, and further links.
 
+use super::attributes::restore_privileges;
 use super::resolve::EntryAt;
-use super::{Caller, Entry, NodeId, Ownership, View};
+use super::{Access, Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
 use crate::folder::Storage;
 use crate::sys::descriptor;
@@ -9,17 +10,17 @@ use crate::sys::temporary::{Existing, Unnamed, write_all};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::Ordering;
 
 impl View {
-    /// Makes a regular file, and opens it.
+    /// Makes a regular file, and opens it with that access.
     ///
     /// # Errors
     /// EEXIST when the name is taken.
-    pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
+    pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32, access: Access) -> Result<Entry> {
         let made = self.make_regular(caller, parent, name, mode)?;
         if self.counts_openers() {
-            self.inode(made.attr.node)?.openers.fetch_add(1, Ordering::SeqCst);
+            let inode = self.inode(made.attr.node)?;
+            self.count_opener(&inode, access).inspect_err(|_| self.forget(made.attr.node, 1))?;
         }
         Ok(made)
     }
@@ -32,9 +33,13 @@ impl View {
         self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
         let stat = rustix::fs::fstat(&fd)?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
-        self.keep_new(&inode, fd, &stat)
-            .inspect_err(|_| self.forget(inode.node, 1))?;
-        Ok(inode.entry(self.attr(&inode, &stat)))
+        // Somebody may have looked it up already, and opened it.
+        let opening = inode.opening.lock();
+        if self.descriptors.get(&inode).is_none() {
+            self.keep_new(&inode, fd, &stat).inspect_err(|_| self.forget(inode.node, 1))?;
+        }
+        drop(opening);
+        Ok(inode.entry(self.attr(&inode, &stat)?))
     }
 
     /// A new, empty file at `at`, open for reading and writing.
@@ -46,7 +51,10 @@ impl View {
         }
         // Whole and durable before it has its name: nobody ever finds half a file there, also after a crash.
         let mut new = Unnamed::new(at.fd(), mode)?;
+        let made = rustix::fs::fstat(new.fd())?;
         write_all(new.fd(), &bytes)?;
+        // An ordinary user's write takes set-user-id and set-group-id away.
+        restore_privileges(new.fd(), made.st_mode)?;
         rustix::fs::fdatasync(new.fd())?;
         new.put(at.fd(), at.name.entry(), Existing::Kept)?;
         Ok(new.into_fd())
@@ -145,7 +153,7 @@ impl View {
         }
         let stat = at.stat()?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
-        Ok(inode.entry(self.attr(&inode, &stat)))
+        Ok(inode.entry(self.attr(&inode, &stat)?))
     }
 
     /// Gives the entry that was just made away: only if it still is that one, since who may write to the vault could have put another there.

@@ -1,15 +1,14 @@
-//! Files that are stored anew as a whole ([`Storage::Replaced`]): when that is done, and how the new file takes the old one's place without anybody noticing.
+//! Files that are stored anew as a whole ([`Storage::Replaced`](crate::folder::Storage::Replaced)): when that is done, and how the new file takes the old one's place without anybody noticing.
 //!
 //! The kernel tells when such a file is opened, flushed and released; without an opener (truncate(2)) a change is stored at once. The new file is made and synced
 //! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
 //! what it is to the kernel, with another file behind it.
 
 use super::descriptors::{Body, Open};
-use super::inode::{Inode, Mark, Place};
+use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
-use super::{Access, NodeId, View};
+use super::{NodeId, View};
 use crate::error::{Error, Result};
-use crate::folder::Storage;
 use crate::name::PlainName;
 use crate::sys::descriptor;
 use crate::sys::metadata;
@@ -32,92 +31,75 @@ struct Settled<'v, 'i> {
 }
 
 impl View {
-    /// Whether [`open`](Self::open), [`flush`](Self::flush) and [`release`](Self::release) have to be called.
-    pub fn counts_openers(&self) -> bool {
-        self.folder.storage() == Storage::Replaced
-    }
-
-    /// Somebody has opened a file, to change it or not.
-    ///
-    /// # Errors
-    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner.
-    pub fn open(&self, node: NodeId, access: Access) -> Result<()> {
-        let inode = self.inode(node)?;
-        if access == Access::ReadWrite {
-            self.changeable(&inode)?;
-            self.replaceable(&self.stat(&inode)?)?;
-        }
-        inode.openers.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Somebody has closed a file: what was changed is stored.
-    ///
-    /// # Errors
-    /// What the operating system says. The change is kept, can be read, and is stored by the next call that succeeds.
-    pub fn flush(&self, node: NodeId) -> Result<()> {
-        let inode = self.inode(node)?;
-        let stored = self.store(&inode);
-        self.report(&inode, stored)
-    }
-
-    /// One of those who had opened a file does not need it any more.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush).
-    pub fn release(&self, node: NodeId) -> Result<()> {
-        let inode = self.inode(node)?;
-        let stored = self.store(&inode);
-        let last = inode.openers.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last
-            && !inode.is_gone()
-            && let Some(open) = self.descriptors.get(&inode)
-            && let Open::File(file) = &*open
-        {
-            file.write(|body| body.contents.release());
-        }
-        self.report(&inode, stored)
-    }
-
-    /// Stores what was changed in a file that nobody has open: nobody will close it.
-    pub(super) fn store_unopened(&self, inode: &Arc<Inode>) -> Result<()> {
-        if self.counts_openers() && inode.openers.load(Ordering::SeqCst) == 0 {
-            self.store(inode)
-        } else {
-            Ok(())
-        }
-    }
-
     /// Stores what was changed in a file, if anything was.
     pub(super) fn store(&self, inode: &Arc<Inode>) -> Result<()> {
         let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
         let Open::File(file) = &*open else { return Ok(()) };
         let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
-        match &stored {
-            // It must stay known as long as only its state knows the change.
-            Err(_) if !inode.held.swap(true, Ordering::SeqCst) => self.change_table(|table| table.hold(inode.node)),
-            Ok(()) if inode.held.swap(false, Ordering::SeqCst) => self.forget(inode.node, 1),
-            Ok(()) | Err(_) => {}
-        }
+        self.keep_known(inode, stored.is_err());
         stored
+    }
+
+    /// Stores what was changed in any file.
+    pub(super) fn store_all(&self) -> Result<()> {
+        let mut pending: Vec<_> = self.descriptors.all();
+        pending.retain(|(_, open)| matches!(&**open, Open::File(file) if file.has_pending()));
+        let mut nodes: Vec<_> = pending.into_iter().map(|(node, _)| node).collect();
+        // Those that there is no room for once more, when the others have given theirs back.
+        nodes.retain(|node| {
+            self.inode(*node).is_ok_and(|inode| {
+                self.store(&inode).is_err() || {
+                    self.let_go(&inode);
+                    false
+                }
+            })
+        });
+        let mut result = Ok(());
+        for node in nodes {
+            let inode = self.inode(node)?;
+            let stored = self.store(&inode);
+            if let Err(error) = &stored {
+                log::error!("cannot be stored, its changes are lost: {}: {error}", self.path(&inode).display());
+            }
+            result = result.and(stored);
+        }
+        result
+    }
+
+    /// Tries to store a change of an inode that stays known for that only.
+    pub(super) fn retry_held(&self, node: NodeId) {
+        if self.counts_openers()
+            && let Ok(inode) = self.inode(node)
+            && inode.held.load(Ordering::SeqCst)
+        {
+            // Or else later, at the unmount at the latest.
+            let _ = self.store(&inode);
+            self.let_go(&inode);
+        }
+    }
+
+    /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.
+    pub(super) fn keep_known(&self, inode: &Inode, is_kept: bool) {
+        if inode.held.load(Ordering::SeqCst) != is_kept {
+            self.change_table(|table| match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
+                (false, true) => table.hold(inode.node),
+                (true, false) => table.forget(inode.node, 1),
+                (true, true) | (false, false) => {}
+            });
+        }
     }
 
     /// Makes the entries of a file durable.
     pub(super) fn sync_entries(&self, inode: &Inode) -> Result<()> {
         for place in inode.places() {
             let dir = self.directory_of(&place.parent)?;
-            sync_directory(dir.fd())?;
+            match sync_directory(dir.fd()) {
+                // Not every filesystem syncs directories, and not every directory may be read by us.
+                Err(Errno::INVAL | Errno::ACCESS) => rustix::fs::syncfs(&self.root)?,
+                synced => synced?,
+            }
         }
         Ok(())
-    }
-
-    /// Refuses changes of a file that may be changed but is somebody else's: the new one would be ours.
-    pub(super) fn replaceable(&self, stat: &Stat) -> Result<()> {
-        if self.daemon.uid == 0 || stat.st_uid == self.daemon.uid {
-            Ok(())
-        } else {
-            Err(Errno::PERM.into())
-        }
     }
 
     /// A new file with the contents of `body`; none where the file has no name. Nothing at all where nothing was changed.
@@ -138,6 +120,10 @@ impl View {
     /// Puts the new file in the place of the old one.
     fn put_new(&self, inode: &Arc<Inode>, body: &mut Body, new: Option<Unnamed>) -> Result<()> {
         let (Some(mut new), Some(settled)) = (new, self.settled(inode)?) else {
+            // It may have a name that nobody has looked up.
+            if rustix::fs::fstat(&body.fd)?.st_nlink > 0 {
+                return Err(Error::Stale);
+            }
             body.contents.abandon();
             return Ok(());
         };
@@ -145,11 +131,22 @@ impl View {
         metadata::copy(body.fd.as_fd(), new.fd())?;
         rustix::fs::fsync(new.fd())?;
         let stat = rustix::fs::fstat(new.fd())?;
+        // What another program has written into the old file is not ours to remove.
+        let old = match body.contents.is_overwritten(body.fd.as_fd())? {
+            true => Existing::Kept,
+            false => Existing::Replaced,
+        };
         self.change_table(|table| table.expect(inode, &stat));
         let mut put = Vec::new();
         let mut failed = None;
-        for (place, dir) in &settled.places {
-            match self.put_at(inode, &mut new, place, dir) {
+        let is_there = |(place, dir): &&(Place, Directory<'_>)| dir.stat(&place.name).is_ok();
+        let (there, gone): (Vec<_>, Vec<_>) = settled.places.iter().partition(is_there);
+        for (place, dir) in there.into_iter().chain(gone) {
+            // An entry that another program has moved away is where that has moved it.
+            if !put.is_empty() && dir.stat(&place.name).is_err() {
+                continue;
+            }
+            match self.put_at(inode, &mut new, place, dir, old) {
                 Ok(place) => put.push(place),
                 Err(error) => failed = Some(error),
             }
@@ -192,16 +189,18 @@ impl View {
         }
     }
 
-    /// Puts the new file at one of the file's places; where that is.
+    /// Puts the new file at one of the file's places, where `old` becomes of the old one; where that is.
     ///
     /// Where another program has put another file there meanwhile, both are kept: ours gets a name of its own.
-    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>) -> Result<Place> {
+    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>, old: Existing) -> Result<Place> {
         let existing = match dir.stat(&place.name) {
-            Ok(stat) if inode.is(&stat) => Existing::Replaced,
+            Ok(stat) if inode.is(&stat) => old,
             Ok(_) | Err(Error::Os(Errno::NOENT)) => Existing::Kept,
             Err(error) => return Err(error),
         };
-        let put = keeping_times(dir, || Ok(dir.alter(|fd| new.put(fd, place.name.entry(), existing))?));
+        let put = keeping_times(dir, |change| {
+            Ok(dir.alter_within(change, |fd| new.put(fd, place.name.entry(), existing))?)
+        });
         match put {
             Err(Error::Os(Errno::EXIST)) => self.put_beside(inode, new, place, dir),
             put => put.map(|()| place.clone()),
@@ -241,10 +240,10 @@ impl View {
 
 /// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
 /// entry has changed.
-fn keeping_times(dir: &Directory<'_>, action: impl FnOnce() -> Result<()>) -> Result<()> {
+fn keeping_times(dir: &Directory<'_>, action: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
     let change = dir.inode.change();
     let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
-    action()?;
+    action(&change)?;
     if change.is_alone_since(mark) {
         // A directory that is not ours keeps the new times.
         let _ = restore_times(dir.fd(), &before);

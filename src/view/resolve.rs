@@ -1,7 +1,7 @@
 //! From a node number to an open descriptor: the table, the descriptor cache, and `*at` calls from the parent's descriptor, never an absolute path.
 
 use super::descriptors::{Body, Open, OpenFile};
-use super::inode::{Inode, Place};
+use super::inode::{Change, Inode, Place};
 use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
 use crate::folder::Storage;
@@ -9,7 +9,10 @@ use crate::name::{CipherName, DirId};
 use crate::sys::descriptor;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -57,6 +60,15 @@ impl Directory<'_> {
     /// Calls `action`, which changes entries of the directory on our own behalf, with its descriptor.
     pub(super) fn alter<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
         permitted(Mode::WUSR | Mode::XUSR, &self.inode, self.fd(), action)
+    }
+
+    /// As [`alter`](Self::alter), within a change of the directory that the caller has begun: it is not told of as another one.
+    pub(super) fn alter_within<T>(
+        &self,
+        _: &Change<'_>,
+        mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        descriptor::with_permission(self.fd(), Mode::WUSR | Mode::XUSR, || action(self.fd()))
     }
 
     /// Opens the directory to list it: by its link, for `.` would need permission to search it. Its mode may have changed since the application opened it.
@@ -343,7 +355,7 @@ impl View {
             return Ok(());
         }
         if self.folder.storage() == Storage::Replaced {
-            self.replaceable(&rustix::fs::fstat(&body.fd)?)?;
+            self.replaceable(inode, &rustix::fs::fstat(&body.fd)?)?;
         } else {
             let _change = inode.change();
             let fd = body.fd.as_fd();
@@ -408,12 +420,21 @@ impl View {
         Ok(handle)
     }
 
+    /// Where an inode lies in the vault, for messages. One that was made or replaced by us has no path of its own that the kernel would tell.
+    pub(super) fn path(&self, inode: &Arc<Inode>) -> PathBuf {
+        let placed = inode.place().and_then(|place| {
+            let dir = self.directory_of(&place.parent).ok()?;
+            Some(Path::new(&descriptor::path(dir.fd())).join(OsStr::from_bytes(place.name.entry().to_bytes())))
+        });
+        placed.unwrap_or_else(|| self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default().into())
+    }
+
     /// Logs damage in an inode, once, by its path in the vault.
     pub(super) fn report<T>(&self, inode: &Arc<Inode>, result: Result<T>) -> Result<T> {
         if let Err(error @ (Error::Damage(_) | Error::Undecodable(_) | Error::Recipe(_))) = &result
             && !inode.damage_logged.swap(true, Ordering::Relaxed)
         {
-            let path = self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default();
+            let path = self.path(inode);
             log::error!("damaged: {}: {error}", path.display());
         }
         result

@@ -7,6 +7,7 @@
 
 mod cli;
 mod corpus;
+mod cuts;
 mod decode;
 mod differential;
 mod files;
@@ -19,6 +20,7 @@ mod people;
 mod permissions;
 mod places;
 mod programs;
+mod recipe;
 mod refusals;
 mod space;
 mod tamper;

@@ -137,7 +137,9 @@ impl World {
     pub(crate) fn mount_as(&self, master: &MasterKey, size: u64, access: Access) -> Result<(Arc<Journal>, Option<Report>)> {
         let key = Arc::new(JournalKey::derive(master));
         let journal = Journal::new(Box::new(self.clone()), key, access, size)?;
-        let Some(disk) = journal.home.open()? else { return Ok((journal, None)) };
+        let Some(disk) = journal.home.open()? else {
+            return Ok((journal, None));
+        };
         let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master))?;
         for ino in self.files() {
             let file = self.file(ino);

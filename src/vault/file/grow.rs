@@ -1,7 +1,6 @@
 //! Making a file longer: appending, gaps that become holes, and taking it all back when the disk is full.
 
 use super::VaultFile;
-use crate::sys::disk::Disk;
 use super::pending::write_full;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;
@@ -9,6 +8,7 @@ use super::unlocked::Unlocked;
 use super::write::tail_of;
 use crate::error::Result;
 use crate::record::{End, HEADER_LEN, Holes, OVERHEAD, Position, RECORD_LEN, RecordNo, SEALED_LEN, Size, cipher_len};
+use crate::sys::disk::Disk;
 use std::cmp::Ordering;
 
 /// How the records to be written lie to the old last record.

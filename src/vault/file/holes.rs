@@ -1,7 +1,6 @@
 //! Holes: making them, and taking space beforehand.
 
 use super::VaultFile;
-use crate::sys::disk::Disk;
 use super::pending::write_full;
 use super::run::{Run, bytes, further};
 use super::scratch::Scratch;
@@ -9,6 +8,7 @@ use super::unlocked::Unlocked;
 use super::write::end_of;
 use crate::error::Result;
 use crate::record::{Holes, Position, RECORD_LEN, RecordNo, SEALED_LEN};
+use crate::sys::disk::Disk;
 use rustix::io::Errno;
 use std::sync::Arc;
 

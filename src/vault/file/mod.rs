@@ -28,10 +28,10 @@ use crate::folder::{Contents, Durability, SeekTo, Unfinished};
 use crate::journal::{JournaledFile, Syncing};
 use crate::keys::ContentKey;
 use crate::record::{Damage, MAX_PLAIN_LEN, Place, Position, RECORD_LEN, Reason, SEALED_LEN, Size, cipher_len, size_on_disk};
-use run::bytes;
 use crate::sys::disk::{Backing, Disk};
 use parking_lot::RwLock;
 use pending::Pending;
+use run::bytes;
 use rustix::fs::Stat;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -121,13 +121,7 @@ impl VaultFile {
     }
 
     /// Calls `action` with the file's bytes, to change about `len` bytes of plaintext, up to the byte `to`.
-    fn change<T>(
-        &mut self,
-        file: &dyn Backing,
-        len: usize,
-        to: u64,
-        action: impl FnOnce(&mut Self, &dyn Disk) -> Result<T>,
-    ) -> Result<T> {
+    fn change<T>(&mut self, file: &dyn Backing, len: usize, to: u64, action: impl FnOnce(&mut Self, &dyn Disk) -> Result<T>) -> Result<T> {
         let Some(journaled) = self.journaled.clone() else {
             return action(self, file);
         };

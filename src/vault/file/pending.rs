@@ -1,11 +1,11 @@
 //! Writing to a disk that may be full, may tear what it is given, and may do so again when it is asked to put things right.
 
 use super::VaultFile;
-use crate::sys::disk::Disk;
 use super::run::{bytes, further};
 use super::scratch::Scratch;
 use crate::error::Result;
 use crate::record::{HEADER_LEN, Holes, RecordNo, SEALED_LEN};
+use crate::sys::disk::Disk;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 

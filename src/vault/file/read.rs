@@ -1,12 +1,12 @@
 //! Reading: which records a range needs, and one read for all of them.
 
-use crate::sys::disk::Disk;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;
 use super::unlocked::Unlocked;
 use super::{VaultFile, cut};
 use crate::error::Result;
 use crate::record::{Damage, End, HEADER_LEN, Holes, Place, Position, Reason, RecordNo, SEALED_LEN, Size};
+use crate::sys::disk::Disk;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

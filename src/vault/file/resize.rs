@@ -1,13 +1,13 @@
 //! Changing a file's length.
 
 use super::VaultFile;
-use crate::sys::disk::Disk;
 use super::pending::{Pending, write_full};
 use super::run::Run;
 use super::scratch::Scratch;
 use super::write::end_of;
 use crate::error::Result;
 use crate::record::{OVERHEAD, Position, Size, cipher_len};
+use crate::sys::disk::Disk;
 use std::cmp::Ordering;
 
 impl VaultFile {

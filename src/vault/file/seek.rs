@@ -4,11 +4,11 @@
 //! its bytes are in a backing hole. What is a hole but takes space is data; data is never a hole.
 
 use super::VaultFile;
-use crate::sys::disk::Disk;
 use super::run::{bytes, further};
 use crate::error::Result;
 use crate::folder::SeekTo;
 use crate::record::{HEADER_LEN, Holes, Position, RecordNo, SEALED_LEN, Size};
+use crate::sys::disk::Disk;
 use rustix::io::Errno;
 
 impl VaultFile {

@@ -1,11 +1,11 @@
 //! Writing bytes: whole records as they are, others merged with what they hold.
 
 use super::VaultFile;
-use crate::sys::disk::Disk;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;
 use crate::error::Result;
 use crate::record::{End, MAX_PLAIN_LEN, Position};
+use crate::sys::disk::Disk;
 use rustix::io::Errno;
 
 impl VaultFile {

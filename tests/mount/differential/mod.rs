@@ -2,7 +2,7 @@
 //! compared again and again.
 //!
 //! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are), in `values` (attributes
-//! with names that do not fit, targets near the limit). Everything else must be equal.
+//! with names that do not fit, targets near the limit), in `names` (what a recipe folder cannot hold). Everything else must be equal.
 //!
 //! The operations come from a seed, which a failure prints: `PLAINVIEW_TEST_SEED` gives it back, `PLAINVIEW_TEST_OPS` says how many there are to be, and
 //! `PLAINVIEW_TEST_SHOWN` how many of the last ones a failure lists.
@@ -24,7 +24,7 @@ mod tree;
 mod user;
 mod values;
 
-use crate::harness::{Names, Options, Vault};
+use crate::harness::{Key, Names, Options, Vault};
 use crate::people::{Who, root_or_skip};
 use generate::Actor;
 use names::Taste;
@@ -70,7 +70,7 @@ fn make_tree(below: &Path) -> PathBuf {
 }
 
 /// Runs operations on a mount and beside it, with restarts.
-fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor) {
+fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor, operations: u64) {
     let owner = options.owner;
     let vault = Vault::new(options);
     let plain = vault.scratch().dir("plain", owner);
@@ -78,7 +78,7 @@ fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor) {
     let seed = seed();
     println!("PLAINVIEW_TEST_SEED={seed}"); // for a failure that is not the runner's
     let mut runner = mounted.enter(|point| Runner::new(&make_tree(&plain), &make_tree(point), seed, taste, actor).unwrap());
-    let operations = operations(20_000);
+    let operations = self::operations(operations);
     for round in 1..=operations.div_ceil(COMPARE) {
         let count = COMPARE.min(operations - (round - 1) * COMPARE);
         mounted.enter(|_| runner.run(count).and_then(|()| runner.compare())).unwrap();
@@ -106,20 +106,26 @@ fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor) {
 #[test]
 fn a_mount_of_root_behaves_like_a_plain_directory() {
     if root_or_skip() {
-        differential(Options::of(Who::Root), Taste::AnyName, &[], Actor::Same);
+        differential(Options::of(Who::Root), Taste::AnyName, &[], Actor::Same, 20_000);
     }
 }
 
 #[test]
 fn a_mount_of_root_behaves_like_a_plain_directory_to_several_users() {
     if root_or_skip() {
-        differential(Options::of(Who::Root), Taste::AnyName, &["-o", "allow_other"], Actor::Changing);
+        differential(
+            Options::of(Who::Root),
+            Taste::AnyName,
+            &["-o", "allow_other"],
+            Actor::Changing,
+            20_000,
+        );
     }
 }
 
 #[test]
 fn a_mount_of_an_ordinary_user_behaves_like_a_plain_directory() {
-    differential(Options::of(Who::User), Taste::AnyName, &[], Actor::Same);
+    differential(Options::of(Who::User), Taste::AnyName, &[], Actor::Same, 20_000);
 }
 
 #[test]
@@ -128,5 +134,31 @@ fn a_mount_with_plain_names_behaves_like_a_plain_directory() {
         names: Names::Plain,
         ..Options::default()
     };
-    differential(options, Taste::NothingReserved, &[], Actor::Same);
+    differential(options, Taste::NothingReserved, &[], Actor::Same, 20_000);
+}
+
+#[test]
+fn a_recipe_folder_of_root_behaves_like_a_plain_directory() {
+    if root_or_skip() {
+        differential(Options::recipe(Who::Root, Key::Password), Taste::Recipe, &[], Actor::Same, 5_000);
+    }
+}
+
+#[test]
+fn a_recipe_folder_of_root_behaves_like_a_plain_directory_to_several_users() {
+    if root_or_skip() {
+        let args = ["-o", "allow_other"];
+        differential(
+            Options::recipe(Who::Root, Key::Raw(16)),
+            Taste::Recipe,
+            &args,
+            Actor::Changing,
+            5_000,
+        );
+    }
+}
+
+#[test]
+fn a_recipe_folder_of_an_ordinary_user_behaves_like_a_plain_directory() {
+    differential(Options::recipe(Who::User, Key::Raw(24)), Taste::Recipe, &[], Actor::Same, 5_000);
 }

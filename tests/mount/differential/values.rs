@@ -41,6 +41,7 @@ impl ZeroRange {
 pub(super) struct Values {
     pub(super) rng: StdRng,
     zero_range: ZeroRange,
+    pub(super) taste: Taste,
     names: Vec<Vec<u8>>,
     clock: Clock,
 }
@@ -50,6 +51,7 @@ impl Values {
         Self {
             rng: StdRng::seed_from_u64(seed),
             zero_range,
+            taste,
             names: names(taste),
             clock,
         }
@@ -294,7 +296,7 @@ impl Values {
         match self.rng.random_range(0..20) {
             0 => b".".to_vec(),
             1 => b"/nonexistent/plainview-differential".to_vec(),
-            2 => vec![b't'; self.pick(&[255, 256, 1000, LONGEST_TARGET], 255)],
+            2 => vec![b't'; self.pick(&[self.taste.longest(), 256, 1000, LONGEST_TARGET], 256)],
             3 => vec![b't'; 4096], // too long anywhere
             4 => Vec::new(),
             5 => b"\xff\xfe target\n".to_vec(),

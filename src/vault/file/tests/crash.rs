@@ -41,7 +41,9 @@ impl Oracle {
         let sim = world.file(ino);
         let stat = sim.stat().unwrap();
         let file = VaultFile::journaled(content_key(), journal.file(stat.id, stat.len).unwrap());
-        let now = file.look(&sim, whole).unwrap_or_else(|error| panic!("file {ino} after a crash: {error}"));
+        let now = file
+            .look(&sim, whole)
+            .unwrap_or_else(|error| panic!("file {ino} after a crash: {error}"));
         Self {
             sim,
             file,
@@ -92,9 +94,10 @@ impl Oracle {
         match &self.since {
             Some(since) => since.iter().any(|state| state == left),
             // A good prefix: each byte was there at some time, or is in a hole.
-            None => left.iter().enumerate().all(|(at, byte)| {
-                *byte == 0 || self.written.iter().any(|state| state.get(at) == Some(byte))
-            }),
+            None => left
+                .iter()
+                .enumerate()
+                .all(|(at, byte)| *byte == 0 || self.written.iter().any(|state| state.get(at) == Some(byte))),
         }
     }
 }
@@ -135,12 +138,18 @@ impl<'a> Run<'a> {
                 self.history.push("checkpoint".to_owned());
                 self.journal.checkpoint().unwrap();
                 // What is new stays so.
-                self.files.iter_mut().filter(|file| file.since.is_some()).for_each(Oracle::committed);
+                self.files
+                    .iter_mut()
+                    .filter(|file| file.since.is_some())
+                    .for_each(Oracle::committed);
             }
             1 => {
                 self.history.push("sync news".to_owned());
                 self.journal.sync_news().unwrap();
-                self.files.iter_mut().filter(|file| file.since.is_none()).for_each(Oracle::committed);
+                self.files
+                    .iter_mut()
+                    .filter(|file| file.since.is_none())
+                    .for_each(Oracle::committed);
             }
             2 => {
                 let index = self.rng.random_range(0..self.files.len());
@@ -173,7 +182,10 @@ impl<'a> Run<'a> {
                 lasting: true,
             });
             let first = world.mount(&master(), SIZE);
-            self.history.push(format!("crash, recover with a fault after {after}: {:?}", first.map(|(_, report)| report)));
+            self.history.push(format!(
+                "crash, recover with a fault after {after}: {:?}",
+                first.map(|(_, report)| report)
+            ));
             world.disarm();
             world = world.crashed_randomly(self.rng);
         }

@@ -1,0 +1,81 @@
+//! The journal of a vault that a command opens: recovery, and what is said of it.
+
+use super::exit::{Failure, escaped};
+use super::progress::Counter;
+use crate::journal::{self, Access, Journal, Report};
+use crate::keys::MasterKey;
+use crate::vault::Vault;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+/// Whether a vault's files are changed by way of its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Journaling {
+    /// They are; it may become so many bytes long.
+    On(u64),
+    /// They are not. One that was left is still recovered from.
+    Off,
+}
+
+/// The vault `vault`, whose root directory is `root`, over its journal; put right first, if it was not unmounted.
+pub(super) fn over_journal(
+    vault: Vault,
+    path: &Path,
+    root: BorrowedFd<'_>,
+    master: &MasterKey,
+    access: Access,
+    journaling: Journaling,
+) -> Result<Vault, Failure> {
+    let size = match journaling {
+        Journaling::On(size) => size,
+        Journaling::Off => journal::SIZE,
+    };
+    let counter = Counter::new("looking for what was not finished");
+    let watch = |progress: journal::Progress| counter.set(progress.files);
+    let opened = Journal::open(root, master, access, size, &watch);
+    drop(counter);
+    let failed = |errno| Failure::other(format!("cannot recover {}: {errno}", path.display()));
+    let (journal, report) = opened.map_err(failed)?;
+    if let Some(report) = report {
+        tell(path, &report);
+    }
+    match (journaling, access) {
+        (Journaling::Off, Access::ReadWrite) => {
+            journal.close().map_err(failed)?;
+            Ok(vault)
+        }
+        (Journaling::On(_), _) | (Journaling::Off, Access::ReadOnly) => Ok(vault.with_journal(journal)),
+    }
+}
+
+fn tell(path: &Path, report: &Report) {
+    log::info!("{} was not unmounted: its journal was recovered from", path.display());
+    log::info!(
+        "replayed {} records in {} files, cut {} unfinished new files",
+        report.entries,
+        report.files,
+        report.cut.len()
+    );
+    for cut in &report.cut {
+        log::warn!("cut to what of it had been written: {}", escaped(&cut.to_string_lossy()));
+    }
+    if report.unreadable {
+        log::error!("the journal is damaged or another vault's: nothing in it could be read");
+    }
+    if let Some(errno) = report.pending {
+        log::error!("not everything could be written to the vault's files yet, it is kept in the journal: {errno}");
+    }
+}
+
+/// `--journal-size`: a number and a unit, in bytes.
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit: u64 = match unit.to_ascii_lowercase().as_str() {
+        "m" | "mib" if !number.is_empty() => 1 << 20,
+        "g" | "gib" if !number.is_empty() => 1 << 30,
+        _ => return Err("it must be a number and a unit, like 64M, 64MiB or 1G".to_owned()),
+    };
+    let size = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    size.filter(|size| (journal::SIZE_MIN..=journal::SIZE_MAX).contains(size))
+        .ok_or_else(|| "it must be 4MiB to 1GiB".to_owned())
+}
