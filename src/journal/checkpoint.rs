@@ -10,6 +10,7 @@ use crate::sys::disk::{Backing, Durability, FileStat, Kept, Moment, write_all_at
 use parking_lot::RwLockWriteGuard;
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Zeros for where a filesystem makes no holes.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
@@ -90,6 +91,10 @@ impl Journal {
 impl JournaledFile {
     /// Appends a commit of all that the file is, if there is none yet.
     fn commit_all(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+        if self.unsettled.load(Ordering::Relaxed) {
+            // What is on disk is not what it should be, and who knows better could not write it: it is tried again.
+            return Err(Errno::IO);
+        }
         let state = self.state.read();
         let (is_dirty, is_committed, len) = (state.changes > state.durable_changes, state.is_committed(), state.len);
         drop(state);
@@ -111,7 +116,7 @@ impl JournaledFile {
             return Ok(());
         }
         let modified = state.modified.unwrap_or(kept.stat()?.modified);
-        let written = write_state(&state, kept);
+        let written = kept.keeping_privileges(&mut || write_state(&state, kept));
         drop(state);
         let mut state = self.state.write();
         if written.is_err() {

@@ -13,6 +13,7 @@ use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at, 
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rustix::io::Result;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// So many bytes may be appended to a committed file by way of the journal, until a checkpoint. What is more is written to the file, which costs one sync of the journal first.
 const SMALL: u64 = 64 << 10;
@@ -29,6 +30,8 @@ pub(crate) struct JournaledFile {
     pub(super) op: Mutex<()>,
     /// Held for reading by those who read the file, for as long as that takes, so that nothing is taken from over it that is not yet in it.
     pub(super) state: RwLock<State>,
+    /// Whether what is on disk is half of a change, which a failure left and which could not be undone yet.
+    pub(super) unsettled: AtomicBool,
 }
 
 /// What is where.
@@ -126,6 +129,7 @@ impl JournaledFile {
             id,
             op: Mutex::new(()),
             state: RwLock::new(state),
+            unsettled: AtomicBool::new(false),
         }
     }
 
@@ -161,6 +165,12 @@ impl JournaledFile {
         self.make_room(disk, upcoming, end)?;
         let _gate = Gate::Journal { _held: gate };
         Ok(Operation { over, _op: op, _gate })
+    }
+
+    /// Tells whether what is on disk is only half of a change: then it must not be committed, and who knows the other half writes it before the next change.
+    pub(crate) fn set_unsettled(&self, unsettled: bool) {
+        let before = self.unsettled.swap(unsettled, Ordering::Relaxed);
+        self.journal.unsettled_changed(before, unsettled);
     }
 
     /// The file is new no more: what it has counts as committed.

@@ -27,7 +27,7 @@ pub(super) const PAYLOAD_MAX: usize = 1 << 24;
 const MAGIC: [u8; 4] = *b"PLVJ";
 const FORMAT: u32 = 1;
 /// Bytes of a slot that its tag covers.
-const TAGGED_LEN: usize = 68;
+const TAGGED_LEN: usize = 64;
 const MOMENT_LEN: usize = 12;
 
 /// A link of the chain of tags.

@@ -149,6 +149,12 @@ impl Log {
         }
     }
 
+    /// Writes what was collected.
+    #[cfg(test)]
+    pub(super) fn write_out_now(&self) {
+        let _ = self.write_out(&mut self.state.lock());
+    }
+
     fn write_out(&self, state: &mut State) -> Result<()> {
         if state.doubtful {
             let again = state.header.next();

@@ -86,6 +86,8 @@ pub struct Journal {
     numbers: AtomicU64,
     /// Bytes in memory over all files.
     held: AtomicU64,
+    /// How many files are not settled.
+    unsettled: AtomicU64,
     /// What checkpoints did to files that nobody has looked at since. Leaf lock.
     traces: Mutex<HashMap<FileId, Trace>>,
     alarm: Arc<Alarm>,
@@ -110,6 +112,7 @@ impl Journal {
             files: Mutex::default(),
             numbers: AtomicU64::new(1),
             held: AtomicU64::new(0),
+            unsettled: AtomicU64::new(0),
             traces: Mutex::default(),
             alarm: Arc::default(),
             this: this.clone(),
@@ -232,6 +235,15 @@ impl Journal {
         }
     }
 
+    /// Whether what is on disk of a file is half of a change.
+    fn unsettled_changed(&self, before: bool, now: bool) {
+        match (before, now) {
+            (false, true) => drop(self.unsettled.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(self.unsettled.fetch_sub(1, Ordering::Relaxed)),
+            (true, true) | (false, false) => {}
+        }
+    }
+
     fn news_were_written(&self) {
         if !self.news_written.swap(true, Ordering::Relaxed) {
             self.alarm.something();
@@ -279,6 +291,9 @@ impl Journal {
     /// What the operating system says.
     pub(crate) fn sync_news(&self) -> Result<()> {
         let Some(log) = self.log_if_begun() else { return Ok(()) };
+        if self.unsettled.load(Ordering::Relaxed) > 0 {
+            return Err(Errno::IO);
+        }
         let now = self.home.now()?;
         {
             // From here on, what was new is not: it is changed by way of the journal, or goes on after an intent.

@@ -29,6 +29,27 @@ pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
 /// Held while a mode is changed, so that [`with_permission`] never puts back a mode that was set meanwhile.
 static MODES: ReentrantMutex<()> = ReentrantMutex::new(());
 
+/// Runs `action`, which writes to the file; where the operating system takes set-user-id or set-group-id away for that, gives them back.
+///
+/// # Errors
+/// What `action` returned.
+pub fn keeping_privileges<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> Result<T>) -> Result<T> {
+    if rustix::fs::fstat(fd)?.st_mode & SETID == 0 {
+        return action();
+    }
+    let _modes = MODES.lock();
+    let before = rustix::fs::fstat(fd)?.st_mode;
+    let result = action();
+    if rustix::fs::fstat(fd)?.st_mode != before {
+        // Of a file that is not ours, what we must not give back is not there to be misused.
+        let _ = chmod(fd, Mode::from_raw_mode(before & 0o7777));
+    }
+    result
+}
+
+/// Set-user-id and set-group-id.
+const SETID: u32 = 0o6000;
+
 /// chmod(2) of the open file.
 ///
 /// # Errors

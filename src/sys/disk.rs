@@ -49,6 +49,8 @@ pub(crate) trait Backing: Disk {
     fn keep(&self) -> Result<Kept>;
     /// What the file is at the moment.
     fn stat(&self) -> Result<FileStat>;
+    /// Runs `action`, which writes to the file, so that it keeps what the operating system takes from a file that is written to: set-user-id and set-group-id.
+    fn keeping_privileges(&self, action: &mut dyn FnMut() -> Result<()>) -> Result<()>;
     /// Sets the time of the last modification; `None` is now.
     fn set_modified(&self, to: Option<Moment>) -> Result<()>;
 }
@@ -191,6 +193,10 @@ impl Backing for BorrowedFd<'_> {
         stat_at(*self, c"")
     }
 
+    fn keeping_privileges(&self, action: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        super::descriptor::keeping_privileges(*self, action)
+    }
+
     fn set_modified(&self, to: Option<Moment>) -> Result<()> {
         let time = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
         let times = Timestamps {
@@ -241,6 +247,10 @@ impl Backing for Descriptor {
 
     fn stat(&self) -> Result<FileStat> {
         self.0.as_fd().stat()
+    }
+
+    fn keeping_privileges(&self, action: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        self.0.as_fd().keeping_privileges(action)
     }
 
     fn set_modified(&self, to: Option<Moment>) -> Result<()> {

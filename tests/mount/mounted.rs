@@ -144,7 +144,11 @@ impl<'v> Mounted<'v> {
 
     /// How many descriptors the daemon has open; `None` where that cannot be known.
     pub(crate) fn descriptors(&self) -> Option<usize> {
-        Some(std::fs::read_dir(format!("/proc/{}/fd", self.daemon.pid)).ok()?.count())
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.daemon.pid)).ok()?;
+        // The journal is opened when something is changed, and stays.
+        let is_journal = |link: PathBuf| link.ends_with("plainview.journal");
+        let links = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        Some(links.filter(|link| !is_journal(link.clone())).count())
     }
 
     /// Makes the kernel forget every inode of this mount that is not in use. Needs root; else it does nothing and returns false.

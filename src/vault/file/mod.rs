@@ -128,7 +128,10 @@ impl VaultFile {
         // Records, and one at each end.
         let sealed = bytes(len.div_ceil(RECORD_LEN) + 2) * bytes(SEALED_LEN);
         let operation = journaled.begin(file, sealed, cipher_len(to.min(MAX_PLAIN_LEN)))?;
-        action(self, operation.disk())
+        let result = action(self, operation.disk());
+        journaled.set_unsettled(!self.pending.is_empty());
+        drop(operation);
+        result
     }
 }
 

@@ -17,7 +17,10 @@ pub(super) fn made_in(dir: &Path, make: impl FnOnce()) -> PathBuf {
     };
     let before = list();
     make();
-    let own = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("plainview.name.");
+    let own = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with("plainview.name.") || name == "plainview.journal"
+    };
     let new: Vec<_> = list().difference(&before).filter(|path| !own(path)).cloned().collect();
     assert_eq!(new.len(), 1, "{new:?}");
     new[0].clone()

@@ -3,10 +3,11 @@
 use super::bench::Op;
 use super::*;
 use crate::journal::Journal;
-use crate::journal::tests::sim::{SimFile, World};
+use crate::journal::tests::sim::{Fault, SimFile, World};
 use crate::sys::disk::Backing;
 use rand::RngExt;
 use rand::rngs::StdRng;
+use rustix::io::Errno;
 
 fn master() -> MasterKey {
     MasterKey::new(Secret::fill_with(|key| key.fill(3)))
@@ -85,6 +86,18 @@ impl Oracle {
         self.since = Some(vec![self.now.clone()]);
     }
 
+    /// An operation failed: whatever it left can be read, and may be committed.
+    fn failed(&mut self) {
+        self.now = self
+            .file
+            .look(&self.sim, whole)
+            .unwrap_or_else(|error| panic!("after a failure: {error}"));
+        match &mut self.since {
+            Some(since) => since.push(self.now.clone()),
+            None => self.written.push(self.now.clone()),
+        }
+    }
+
     fn check_now(&self) {
         assert!(self.file.look(&self.sim, whole).unwrap() == self.now);
     }
@@ -107,6 +120,10 @@ struct Run<'a> {
     journal: Arc<Journal>,
     files: Vec<Oracle>,
     rng: &'a mut StdRng,
+    /// Whether calls of the disk fail.
+    faulty: bool,
+    /// Whether a sync of new files failed: then they are known, and changed by way of the journal, but not committed.
+    half_known: bool,
     /// What was done, for who looks for the reason of a failure.
     history: Vec<String>,
 }
@@ -122,6 +139,8 @@ impl<'a> Run<'a> {
             journal,
             files: Vec::new(),
             rng,
+            faulty: false,
+            half_known: false,
             history: Vec::new(),
         }
     }
@@ -133,23 +152,32 @@ impl<'a> Run<'a> {
             self.files.push(file);
             return;
         }
+        if self.rng.random_range(0..3) == 0 {
+            self.journal.write_out();
+        }
         match self.rng.random_range(0..40) {
             0 => {
                 self.history.push("checkpoint".to_owned());
-                self.journal.checkpoint().unwrap();
-                // What is new stays so.
-                self.files
-                    .iter_mut()
-                    .filter(|file| file.since.is_some())
-                    .for_each(Oracle::committed);
+                if self.went_well(|run| Ok(run.journal.checkpoint()?)) {
+                    // What is new stays so.
+                    self.files
+                        .iter_mut()
+                        .filter(|file| file.since.is_some())
+                        .for_each(Oracle::committed);
+                }
             }
             1 => {
                 self.history.push("sync news".to_owned());
-                self.journal.sync_news().unwrap();
-                self.files
-                    .iter_mut()
-                    .filter(|file| file.since.is_none())
-                    .for_each(Oracle::committed);
+                let well = self.went_well(|run| Ok(run.journal.sync_news()?));
+                let half_known = self.half_known;
+                if well {
+                    let new = self.files.iter_mut().filter(|file| file.since.is_none());
+                    new.for_each(|file| match half_known {
+                        true => file.since = Some(file.written.clone()),
+                        false => file.committed(),
+                    });
+                }
+                self.half_known |= !well;
             }
             2 => {
                 let index = self.rng.random_range(0..self.files.len());
@@ -162,12 +190,29 @@ impl<'a> Run<'a> {
                 let file = &mut self.files[index];
                 let op = Op::random(self.rng, bytes(file.now.len()));
                 self.history.push(format!("{} {op:?}", file.sim.ino));
-                file.perform(&op).unwrap();
+                match file.perform(&op) {
+                    Ok(()) => {}
+                    Err(error) if self.faulty => {
+                        self.history.push(format!("... {error}"));
+                        file.failed();
+                    }
+                    Err(error) => panic!("{op:?}: {error}"),
+                }
                 if self.rng.random_range(0..8) == 0 {
                     file.check_now();
                 }
             }
         }
+    }
+
+    /// Whether `action` went well, as it does unless calls fail.
+    fn went_well(&mut self, action: impl FnOnce(&Self) -> Result<()>) -> bool {
+        let done = action(self);
+        if let Err(error) = &done {
+            assert!(self.faulty, "{error}");
+            self.history.push(format!("... {error}"));
+        }
+        done.is_ok()
     }
 
     /// Cuts the power, perhaps also while that is recovered from, and compares.
@@ -176,9 +221,9 @@ impl<'a> Run<'a> {
         while self.rng.random_range(0..4) == 0 && world.has_journal() {
             // The power fails again during recovery, after some calls.
             let after = self.rng.random_range(0..30);
-            world.arm(crate::journal::tests::sim::Fault {
+            world.arm(Fault {
                 after,
-                errno: rustix::io::Errno::IO,
+                errno: Errno::IO,
                 lasting: true,
             });
             let first = world.mount(&master(), SIZE);
@@ -239,4 +284,167 @@ fn what_was_synced_outlasts_power_cuts_and_everything_can_be_read() {
             assert!(Oracle::open(&run.world, &journal, file.sim.ino).now == file.now);
         }
     }
+}
+
+#[test]
+fn calls_that_fail_lose_nothing_that_was_synced() {
+    let seed = Seed::take();
+    let mut rng = seed.rng();
+    let mut struck = 0;
+    for _ in 0..1500 {
+        let mut run = Run::new(&mut rng);
+        for _ in 0..run.rng.random_range(0..20) {
+            run.step();
+        }
+        run.faulty = true;
+        let fault = Fault {
+            after: run.rng.random_range(0..30),
+            errno: if run.rng.random() { Errno::NOSPC } else { Errno::IO },
+            lasting: run.rng.random(),
+        };
+        run.history.push(format!("{fault:?}"));
+        run.world.arm(fault);
+        for _ in 0..run.rng.random_range(0..20) {
+            run.step();
+        }
+        struck += usize::from(run.world.struck());
+        if run.rng.random() {
+            run.world.disarm();
+            run.faulty = false;
+            // What a failure left is put right first.
+            let files = run.files.iter_mut();
+            files.for_each(|file| file.perform(&Op::Sync(Durability::Data)).unwrap());
+            for _ in 0..run.rng.random_range(0..20) {
+                run.step();
+            }
+        }
+        run.files.iter().for_each(Oracle::check_now);
+        run.world.disarm();
+        run.crash();
+    }
+    assert!(struck > 300, "{struck}");
+}
+
+/// A disk with a small file that was committed as `a` and then as `b`, neither of which is in the file itself but the first.
+fn small_world() -> (World, u64) {
+    let world = World::default();
+    let (journal, _) = world.mount(&master(), SIZE).unwrap();
+    let mut file = Oracle::create(&world, &journal);
+    let write = |fill| Op::Write { offset: 0, len: 10, fill };
+    file.perform(&write(1)).unwrap();
+    file.perform(&Op::Sync(Durability::Data)).unwrap();
+    file.perform(&write(2)).unwrap();
+    file.perform(&Op::Sync(Durability::Data)).unwrap();
+    file.perform(&Op::Resize(3)).unwrap();
+    file.perform(&Op::Sync(Durability::Data)).unwrap();
+    (world, file.sim.ino)
+}
+
+/// What the file of a small world holds after a mount.
+fn after_mount(world: &World, ino: u64) -> Vec<u8> {
+    let (journal, report) = world.mount(&master(), SIZE).unwrap();
+    assert!(report.is_some());
+    Oracle::open(world, &journal, ino).now
+}
+
+#[test]
+fn a_journal_whose_bytes_are_flipped_or_cut_gives_an_earlier_commit() {
+    let (world, ino) = small_world();
+    let data = |fill: u8| pattern(10).into_iter().map(|byte| byte ^ fill).collect::<Vec<_>>();
+    let states = [data(1), data(2), data(2)[..3].to_vec()];
+    let all = world.bytes(world.journal().ino);
+    let end = all.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let mut seen = [0; 3];
+    let mut check = |damage: &dyn Fn(&World)| {
+        let world = world.crashed(&mut |count| count - 1);
+        damage(&world);
+        let left = after_mount(&world, ino);
+        let state = states.iter().position(|state| *state == left);
+        seen[state.expect("one of its commits")] += 1;
+    };
+    check(&|_| ());
+    // Of the slots, only what the headers take matters.
+    for at in (0..200).chain(4096..4300).chain(8192..end) {
+        for bit in 0..8 {
+            check(&|world| {
+                let flipped = all[at] ^ (1 << bit);
+                world.journal().write_at(&[flipped], bytes(at)).map(drop).unwrap();
+            });
+        }
+    }
+    for len in (0..200).chain(8192..=end) {
+        check(&|world| world.journal().set_len(bytes(len)).unwrap());
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+}
+
+#[test]
+fn every_way_in_which_a_power_cut_can_leave_a_small_history() {
+    let master = master();
+    let ops = [
+        Op::Write {
+            offset: 0,
+            len: 20,
+            fill: 1,
+        },
+        Op::Sync(Durability::Data),
+        Op::Write {
+            offset: 5,
+            len: 5,
+            fill: 2,
+        },
+        Op::Write {
+            offset: 20,
+            len: 2000,
+            fill: 3,
+        },
+        Op::Resize(7),
+        Op::Sync(Durability::Data),
+        Op::Resize(0),
+        Op::Write {
+            offset: 0,
+            len: 3,
+            fill: 4,
+        },
+    ];
+    let mut histories = 0;
+    for count in 1..=ops.len() {
+        for checkpoint in 0..=count {
+            let world = World::default();
+            let (journal, _) = world.mount(&master, SIZE).unwrap();
+            let mut file = Oracle::create(&world, &journal);
+            for (at, op) in ops[..count].iter().enumerate() {
+                file.perform(op).unwrap();
+                journal.write_out();
+                if at == checkpoint {
+                    journal.checkpoint().unwrap();
+                    journal.sync_news().unwrap();
+                    file.committed();
+                }
+            }
+            let choices = world.choices();
+            let total: usize = choices.iter().product();
+            assert!(total < 100_000, "{choices:?}");
+            for number in 0..total {
+                let mut rest = number;
+                let crashed = world.crashed(&mut |count| {
+                    let choice = rest % count;
+                    rest /= count;
+                    choice
+                });
+                histories += 1;
+                if crashed.exists(file.sim.ino) {
+                    let (journal, _) = crashed.mount(&master, SIZE).unwrap();
+                    let left = Oracle::open(&crashed, &journal, file.sim.ino);
+                    assert!(
+                        file.allows(&left.now),
+                        "{count} operations, checkpoint after {checkpoint}, choice {number}"
+                    );
+                } else {
+                    assert!(file.since.is_none());
+                }
+            }
+        }
+    }
+    assert!(histories > 500, "{histories}");
 }
