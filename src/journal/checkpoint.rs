@@ -6,7 +6,7 @@
 use super::Journal;
 use super::file::{JournaledFile, State};
 use super::overlay::{Extent, length};
-use crate::sys::disk::{Backing, Durability, FileStat, Kept, Moment, write_all_at};
+use crate::sys::disk::{Backing, Durability, FileId, FileStat, Kept, Moment, write_all_at};
 use parking_lot::RwLockWriteGuard;
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
@@ -85,6 +85,29 @@ impl Journal {
         files.iter().for_each(|(file, _)| file.written_into());
         self.discharge();
         Ok(())
+    }
+}
+
+/// What is remembered for those who look at files.
+impl Journal {
+    fn trace(&self, file: &JournaledFile, trace: Trace) {
+        self.traces.lock().insert(file.id, trace);
+    }
+
+    /// Whether what `stat` says of a file that was not seen so before is our own late doing.
+    pub(crate) fn has_left(&self, stat: &rustix::fs::Stat) -> bool {
+        let id = FileId::of(stat);
+        let stamp = Stamp::of_stat(stat);
+        let mut traces = self.traces.lock();
+        match traces.get(&id) {
+            Some(Trace::Busy) => true,
+            Some(Trace::Left(left)) => {
+                let ours = *left == stamp;
+                traces.remove(&id);
+                ours
+            }
+            None => false,
+        }
     }
 }
 

@@ -6,17 +6,15 @@ use super::Journal;
 use super::format::{Entry, Identity};
 use super::log::Position;
 use super::over::Over;
-use super::overlay::{Extent, Overlay, length};
+use super::overlay::Overlay;
 use super::replay::SALT_AT;
 use crate::keys::SALT_LEN;
-use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at, write_all_at};
+use crate::sys::disk::{Backing, FileId, Kept, Moment, read_full_at};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rustix::io::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// So many bytes may be appended to a committed file by way of the journal, until a checkpoint. What is more is written to the file, which costs one sync of the journal first.
-const SMALL: u64 = 64 << 10;
 /// What an operation may write to the journal beside its own bytes: records at both ends, the header, the old last record, and putting back what failed.
 const AROUND: u64 = 32 << 10;
 
@@ -112,7 +110,7 @@ impl State {
     }
 
     /// From where on bytes could be written to the file itself, once the journal says so.
-    fn free_from(&self) -> u64 {
+    pub(super) fn free_from(&self) -> u64 {
         if self.visible < self.disk_len {
             self.visible
         } else {
@@ -179,65 +177,6 @@ impl JournaledFile {
         state.new = None;
         state.committed = state.len;
         state.committed_changes = state.changes;
-    }
-
-    /// Decides whether what comes is so much that it is written to the file, and prepares for that.
-    fn make_room(self: &Arc<Self>, disk: &dyn Backing, upcoming: u64, end: u64) -> Result<()> {
-        let state = self.state.read();
-        let from = state.free_from();
-        let more = upcoming.min(end.saturating_sub(from));
-        if state.in_place || more == 0 || state.overlay.held_from(from) + more <= SMALL {
-            return Ok(());
-        }
-        let (is_cut, len) = (state.visible < state.disk_len, state.len);
-        let is_dirty = state.changes > state.durable_changes;
-        drop(state);
-        self.enroll(disk)?;
-        if is_cut {
-            // The bytes that were cut can go when the cut is committed. No operation is under way, so the file can be.
-            if is_dirty {
-                disk.sync(Durability::Data)?;
-            }
-            self.all_durable();
-            self.append_commit(len, None, disk.stat()?.modified);
-        }
-        let base = if is_cut { len } else { self.state.read().committed };
-        let position = self.append(|file| Entry::Intent { file, base });
-        self.journal.log()?.sync_to(position)?;
-        let mut state = self.state.write();
-        if is_cut {
-            state.committed = len;
-            disk.set_len(state.visible)?;
-            state.disk_len = state.visible;
-        }
-        self.spill(disk, &mut state)
-    }
-
-    /// All that was changed in the file itself is durable.
-    pub(super) fn all_durable(&self) {
-        let mut state = self.state.write();
-        state.durable_changes = state.changes;
-        state.committed_changes = state.changes;
-    }
-
-    /// Writes what lies over the file behind the committed bytes to the file.
-    fn spill(&self, disk: &dyn Backing, state: &mut State) -> Result<()> {
-        state.changes += 1;
-        let committed = state.committed;
-        state.overlay.split(committed);
-        for (at, extent) in state.overlay.iter_from(committed) {
-            // Zeros are there: nothing was ever written to the file behind what was committed.
-            if let Extent::Bytes(bytes) = extent {
-                state.disk_len = state.disk_len.max(at + length(bytes.len()));
-                write_all_at(disk, bytes, at)?;
-            }
-        }
-        let before = state.overlay.held();
-        state.overlay.take_from(committed);
-        self.journal.held_changed(before, state.overlay.held());
-        state.visible = state.disk_len;
-        state.in_place = true;
-        Ok(())
     }
 
     /// Makes the file one that the journal knows.

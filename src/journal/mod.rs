@@ -19,6 +19,7 @@ mod over;
 mod overlay;
 mod recover;
 mod replay;
+mod room;
 mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,7 +29,7 @@ mod walk;
 
 use crate::keys::JournalKey;
 use crate::sys::disk::{FileId, Kept, Moment};
-use checkpoint::{EnrolledFiles, Stamp, Trace};
+use checkpoint::{EnrolledFiles, Trace};
 pub(crate) use file::JournaledFile;
 use file::State;
 use format::ENTRIES_AT;
@@ -36,7 +37,6 @@ use home::Home;
 use log::Log;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 pub use recover::{Progress, Report};
-use rustix::fs::Stat;
 use rustix::io::{Errno, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -257,26 +257,6 @@ impl Journal {
             if log.used() > self.size / 2 || self.held.load(Ordering::Relaxed) > self.size / 2 {
                 self.alarm.urgent();
             }
-        }
-    }
-
-    fn trace(&self, file: &JournaledFile, trace: Trace) {
-        self.traces.lock().insert(file.id, trace);
-    }
-
-    /// Whether what `stat` says of a file that was not seen so before is our own late doing.
-    pub(crate) fn has_left(&self, stat: &Stat) -> bool {
-        let id = FileId::of(stat);
-        let stamp = Stamp::of_stat(stat);
-        let mut traces = self.traces.lock();
-        match traces.get(&id) {
-            Some(Trace::Busy) => true,
-            Some(Trace::Left(left)) => {
-                let ours = *left == stamp;
-                traces.remove(&id);
-                ours
-            }
-            None => false,
         }
     }
 

@@ -4,7 +4,7 @@ use super::Access;
 use super::recover::{Progress, Recovery, Role};
 use crate::sys::descriptor;
 use crate::sys::disk::{Descriptor, FileStat, stat_at};
-use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString, OsStr};
 use std::num::NonZero;
@@ -126,12 +126,7 @@ impl Walk<'_> {
                 continue;
             }
             let here = || path.join(OsStr::from_bytes(name.to_bytes()));
-            let kind = match entry.file_type() {
-                FileType::Unknown => {
-                    FileType::from_raw_mode(rustix::fs::statat(&*dir, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?.st_mode)
-                }
-                kind => kind,
-            };
+            let kind = kind_of(&dir, &entry)?;
             if kind == FileType::Directory {
                 pending.push(Pending {
                     parent: Arc::clone(&dir),
@@ -188,4 +183,13 @@ impl Walk<'_> {
         let path = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         descriptor::with_permission(path.as_fd(), grant, || descriptor::reopen(path.as_fd(), flags - OFlags::NOFOLLOW))
     }
+}
+
+/// What an entry is; some filesystems do not say when they list it.
+fn kind_of(dir: &OwnedFd, entry: &DirEntry) -> Result<FileType> {
+    if entry.file_type() != FileType::Unknown {
+        return Ok(entry.file_type());
+    }
+    let stat = rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode))
 }

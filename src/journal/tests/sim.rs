@@ -1,10 +1,11 @@
 //! A simulated disk: files whose unsynced sectors a crash keeps, loses or mixes in any way, and calls that fail when told.
 
 use crate::journal::home::Home;
+use crate::journal::overlay::{index, length};
 use crate::journal::recover::{Recovery, Report};
 use crate::journal::{Access, Journal};
 use crate::keys::{ContentKey, JournalKey, MasterKey};
-use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, Moment, SeekTo};
+use crate::sys::disk::{Backing, Disk, FileId, FileStat, Kept, Moment};
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -21,11 +22,11 @@ const JOURNAL: u64 = 1;
 
 /// One file on the simulated disk.
 #[derive(Clone, Default)]
-struct Inode {
-    born: u64,
-    modified: u64,
-    changed: u64,
-    len: u64,
+pub(super) struct Inode {
+    pub(super) born: u64,
+    pub(super) modified: u64,
+    pub(super) changed: u64,
+    pub(super) len: u64,
     sectors: BTreeMap<u64, Sector>,
     /// What a crash may leave of each sector and of the length: what is durable, then everything since.
     maybe: BTreeMap<u64, Vec<Sector>>,
@@ -33,7 +34,7 @@ struct Inode {
     /// Whether a crash leaves the file.
     exists_durably: bool,
     /// Whether it has no name any more.
-    unlinked: bool,
+    pub(super) unlinked: bool,
 }
 
 /// A failure to come.
@@ -47,31 +48,30 @@ pub(crate) struct Fault {
 }
 
 #[derive(Default)]
-struct Inner {
-    inodes: BTreeMap<u64, Inode>,
-    clock: u64,
+pub(super) struct Inner {
+    pub(super) inodes: BTreeMap<u64, Inode>,
+    pub(super) clock: u64,
     fault: Option<Fault>,
     struck: bool,
-    calls: usize,
 }
 
 /// A disk with some files and a journal. A clone is the same disk.
 #[derive(Clone, Default)]
-pub(crate) struct World(Arc<Mutex<Inner>>);
+pub(crate) struct World(pub(super) Arc<Mutex<Inner>>);
 
 /// One file of it.
 #[derive(Clone)]
 pub(crate) struct SimFile {
-    world: World,
+    pub(super) world: World,
     pub(crate) ino: u64,
 }
 
 impl Inode {
-    fn sector(&self, number: u64) -> Sector {
+    pub(super) fn sector(&self, number: u64) -> Sector {
         self.sectors.get(&number).copied().unwrap_or([0; SECTOR])
     }
 
-    fn put_sector(&mut self, number: u64, sector: Sector) {
+    pub(super) fn put_sector(&mut self, number: u64, sector: Sector) {
         let old = self.sector(number);
         if old == sector {
             return;
@@ -80,24 +80,24 @@ impl Inode {
         self.sectors.insert(number, sector);
     }
 
-    fn put(&mut self, mut offset: u64, mut data: &[u8]) {
+    pub(super) fn put(&mut self, mut offset: u64, mut data: &[u8]) {
         while !data.is_empty() {
-            let (number, within) = (offset / SECTOR as u64, (offset % SECTOR as u64) as usize);
+            let (number, within) = place(offset);
             let (now, later) = data.split_at(data.len().min(SECTOR - within));
             let mut sector = self.sector(number);
             sector[within..within + now.len()].copy_from_slice(now);
             self.put_sector(number, sector);
-            offset += now.len() as u64;
+            offset += length(now.len());
             data = later;
         }
     }
 
-    fn put_len(&mut self, len: u64) {
+    pub(super) fn put_len(&mut self, len: u64) {
         if self.lens.is_empty() {
             self.lens.push(self.len);
         }
         self.lens.push(len);
-        let (first, within) = (len / SECTOR as u64, (len % SECTOR as u64) as usize);
+        let (first, within) = place(len);
         let gone: Vec<u64> = self.sectors.range(first..).map(|(number, _)| *number).collect();
         for number in gone {
             let mut sector = self.sector(number);
@@ -110,7 +110,7 @@ impl Inode {
         self.len = len;
     }
 
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         self.maybe.clear();
         self.lens.clear();
         self.exists_durably = true;
@@ -214,7 +214,7 @@ impl World {
 
     pub(crate) fn bytes(&self, ino: u64) -> Vec<u8> {
         let file = self.file(ino);
-        let mut bytes = vec![0; file.stat().unwrap().len as usize];
+        let mut bytes = vec![0; index(file.stat().unwrap().len)];
         file.read_at(&mut bytes, 0).unwrap();
         bytes
     }
@@ -280,14 +280,8 @@ impl World {
         self.0.lock().struck
     }
 
-    /// How many calls changed something, since this was asked last.
-    pub(crate) fn calls(&self) -> usize {
-        std::mem::take(&mut self.0.lock().calls)
-    }
-
-    fn change<T>(&self, ino: u64, action: impl FnOnce(&mut Inode) -> T) -> Result<T> {
+    pub(super) fn change<T>(&self, ino: u64, action: impl FnOnce(&mut Inode) -> T) -> Result<T> {
         let mut inner = self.0.lock();
-        inner.calls += 1;
         inner.clock += 1;
         if let Some(fault) = &mut inner.fault {
             if fault.after > 0 {
@@ -308,7 +302,12 @@ impl World {
     }
 }
 
-fn moment(clock: u64) -> Moment {
+/// The sector of an offset, and the byte in it.
+pub(super) fn place(offset: u64) -> (u64, usize) {
+    (offset / length(SECTOR), index(offset % length(SECTOR)))
+}
+
+pub(super) fn moment(clock: u64) -> Moment {
     Moment {
         secs: i64::try_from(clock).unwrap(),
         nanos: 0,
@@ -319,7 +318,7 @@ impl Home for World {
     fn create(&self, bytes: &[u8]) -> Result<Kept> {
         self.0.lock().inodes.insert(JOURNAL, Inode::default());
         let made = self.change(JOURNAL, |inode| {
-            inode.put_len(bytes.len() as u64);
+            inode.put_len(length(bytes.len()));
             inode.put(0, bytes);
             inode.sync();
         });
@@ -359,97 +358,5 @@ impl Home for World {
         let mut inner = self.0.lock();
         inner.clock += 1;
         Ok(moment(inner.clock))
-    }
-}
-
-impl Disk for SimFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
-        let inner = self.world.0.lock();
-        let inode = inner.inodes.get(&self.ino).ok_or(Errno::NOENT)?;
-        let end = inode.len.min(offset + buf.len() as u64);
-        let mut at = offset;
-        while at < end {
-            let (number, within) = (at / SECTOR as u64, (at % SECTOR as u64) as usize);
-            let len = (SECTOR - within).min((end - at) as usize);
-            buf[(at - offset) as usize..][..len].copy_from_slice(&inode.sector(number)[within..within + len]);
-            at += len as u64;
-        }
-        Ok(end.saturating_sub(offset) as usize)
-    }
-
-    fn write_at(&self, data: &[u8], offset: u64) -> Result<usize> {
-        self.world.change(self.ino, |inode| {
-            inode.put(offset, data);
-            if offset + data.len() as u64 > inode.len {
-                inode.put_len(offset + data.len() as u64);
-            }
-        })?;
-        self.set_modified(None)?;
-        Ok(data.len())
-    }
-
-    fn set_len(&self, len: u64) -> Result<()> {
-        self.world.change(self.ino, |inode| inode.put_len(len))?;
-        self.set_modified(None)
-    }
-
-    fn punch(&self, offset: u64, len: u64) -> Result<()> {
-        self.world.change(self.ino, |inode| {
-            let end = inode.len.min(offset + len);
-            if end > offset {
-                inode.put(offset, &vec![0; (end - offset) as usize]);
-            }
-        })
-    }
-
-    fn allocate(&self, _: u64, _: u64) -> Result<()> {
-        self.world.change(self.ino, |_| ())
-    }
-
-    fn seek(&self, offset: u64, to: SeekTo) -> Result<u64> {
-        let len = self.stat()?.len;
-        match to {
-            _ if offset >= len => Err(Errno::NXIO),
-            SeekTo::Data => Ok(offset),
-            SeekTo::Hole => Ok(len),
-        }
-    }
-
-    fn sync(&self, _: Durability) -> Result<()> {
-        self.world.change(self.ino, Inode::sync)
-    }
-}
-
-impl Backing for SimFile {
-    fn keep(&self) -> Result<Kept> {
-        Ok(Arc::new(self.clone()))
-    }
-
-    fn stat(&self) -> Result<FileStat> {
-        let inner = self.world.0.lock();
-        let inode = inner.inodes.get(&self.ino).ok_or(Errno::NOENT)?;
-        Ok(FileStat {
-            id: FileId { dev: 1, ino: self.ino },
-            born: Some(moment(inode.born)),
-            modified: moment(inode.modified),
-            changed: moment(inode.changed),
-            len: inode.len,
-            links: u32::from(!inode.unlinked),
-        })
-    }
-
-    fn keeping_privileges(&self, action: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        action()
-    }
-
-    fn set_modified(&self, to: Option<Moment>) -> Result<()> {
-        let mut inner = self.world.0.lock();
-        inner.clock += 1;
-        let clock = inner.clock;
-        if let Some(inode) = inner.inodes.get_mut(&self.ino) {
-            inode.modified = to.map_or(clock, |to| u64::try_from(to.secs).unwrap());
-            inode.changed = clock;
-        }
-        Ok(())
     }
 }
