@@ -114,7 +114,7 @@ impl Journal {
 impl JournaledFile {
     /// Appends a commit of all that the file is, if there is none yet.
     fn commit_all(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
-        if self.unsettled.load(Ordering::Relaxed) {
+        if self.unsettled.load(Ordering::Relaxed) && kept.stat()?.links > 0 {
             // What is on disk is not what it should be, and who knows better could not write it: it is tried again.
             return Err(Errno::IO);
         }
@@ -170,7 +170,7 @@ impl JournaledFile {
 }
 
 fn write_state(state: &State, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
-    let mut end = state.visible;
+    let mut end = state.visible.min(state.disk_len);
     if state.disk_len > state.visible {
         kept.set_len(state.visible)?;
     }

@@ -273,3 +273,9 @@ impl Drop for Operation<'_> {
         self.over.file().journal.after_operation();
     }
 }
+
+impl Drop for JournaledFile {
+    fn drop(&mut self) {
+        self.set_unsettled(false);
+    }
+}

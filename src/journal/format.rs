@@ -119,9 +119,11 @@ pub(super) enum Entry<'a> {
     Length { file: u64, len: u64 },
     /// Kind 5: the file is what its entries before the journal's byte `upto` made it, `len` bytes long; and when it was last modified.
     Commit { file: u64, len: u64, upto: u64, modified: Moment },
-    /// Kind 6: from `base` on, bytes are written to the file itself from now on.
+    /// Kind 6: from `base` on, anything may be in the file itself from now on.
     Intent { file: u64, base: u64 },
-    /// Kind 7: entries before that were not committed never will be, and no intent is in force.
+    /// Kind 7: what entries before this one put at `base` and behind is in the file itself, and so is what is written there from now on.
+    InPlace { file: u64, base: u64 },
+    /// Kind 8: entries before that were not committed never will be, and nothing is in the file itself without one.
     Void,
 }
 
@@ -136,7 +138,8 @@ impl<'a> Entry<'a> {
             Self::Length { file, len } => (4, file, len),
             Self::Commit { file, len, .. } => (5, file, len),
             Self::Intent { file, base } => (6, file, base),
-            Self::Void => (7, 0, 0),
+            Self::InPlace { file, base } => (7, file, base),
+            Self::Void => (8, 0, 0),
         };
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&kind.to_le_bytes());
@@ -162,7 +165,7 @@ impl<'a> Entry<'a> {
                 out.extend_from_slice(&upto.to_le_bytes());
                 put_moment(out, Some(*modified));
             }
-            Self::Length { .. } | Self::Intent { .. } | Self::Void => {}
+            Self::Length { .. } | Self::Intent { .. } | Self::InPlace { .. } | Self::Void => {}
         }
     }
 
@@ -210,7 +213,8 @@ impl<'a> Entry<'a> {
                 modified: fields.moment()?.unwrap_or_default(),
             },
             6 => Self::Intent { file, base: value },
-            7 => Self::Void,
+            7 => Self::InPlace { file, base: value },
+            8 => Self::Void,
             _ => return None,
         };
         fields.0.is_empty().then_some(entry)

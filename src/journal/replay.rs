@@ -139,7 +139,8 @@ enum Owned {
     Zero { offset: u64, len: u64 },
     Length(u64),
     Commit { len: u64, upto: u64, modified: Moment },
-    Intent { base: u64 },
+    Intent,
+    InPlace { base: u64 },
 }
 
 impl Owned {
@@ -157,7 +158,8 @@ impl Owned {
             Entry::Zero { file, offset, len } => Some((file, Self::Zero { offset, len })),
             Entry::Length { file, len } => Some((file, Self::Length(len))),
             Entry::Commit { file, len, upto, modified } => Some((file, Self::Commit { len, upto, modified })),
-            Entry::Intent { file, base } => Some((file, Self::Intent { base })),
+            Entry::Intent { file, .. } => Some((file, Self::Intent)),
+            Entry::InPlace { file, base } => Some((file, Self::InPlace { base })),
             Entry::Void => None,
         }
     }
@@ -176,8 +178,8 @@ struct Tale {
     state: FileState,
     /// Whether bytes behind what was committed are written to the file itself.
     in_place: bool,
-    /// Whether that was ever so.
-    was_in_place: bool,
+    /// Whether there was ever an intent.
+    was_intended: bool,
     /// Entries behind the state, and the bytes of the journal behind each.
     entries: Vec<(u64, Owned)>,
 }
@@ -195,7 +197,7 @@ impl Tale {
                 committed: None,
             },
             in_place: false,
-            was_in_place: false,
+            was_intended: false,
             entries: Vec::new(),
         }
     }
@@ -203,10 +205,12 @@ impl Tale {
     /// Moves the state on to the last commit, and forgets what comes after it.
     fn fold(&mut self) {
         let entries = std::mem::take(&mut self.entries);
-        self.was_in_place |= entries.iter().any(|(_, entry)| matches!(entry, Owned::Intent { .. }));
+        self.was_intended |= entries.iter().any(|(_, entry)| matches!(entry, Owned::Intent));
         let commit = entries.iter().filter_map(|(_, entry)| match entry {
             Owned::Commit { len, upto, modified } => Some((*upto, *len, *modified)),
-            Owned::File { .. } | Owned::Write { .. } | Owned::Zero { .. } | Owned::Length(_) | Owned::Intent { .. } => None,
+            Owned::File { .. } | Owned::Write { .. } | Owned::Zero { .. } | Owned::Length(_) | Owned::Intent | Owned::InPlace { .. } => {
+                None
+            }
         });
         if let Some((upto, len, modified)) = commit.max_by_key(|(upto, ..)| *upto) {
             for (_, entry) in entries.into_iter().take_while(|(end, _)| *end <= upto) {
@@ -225,7 +229,7 @@ impl Tale {
         let state = &mut self.state;
         match entry {
             // Of several commits the last one counts.
-            Owned::File { .. } | Owned::Commit { .. } => {}
+            Owned::File { .. } | Owned::Commit { .. } | Owned::Intent => {}
             Owned::Write { offset, bytes } => {
                 if offset <= SALT_AT
                     && let Some(salt) = bytes.get(index(SALT_AT - offset)..).and_then(|rest| rest.first_chunk())
@@ -241,7 +245,7 @@ impl Tale {
                 state.visible = if self.in_place { len } else { state.visible.min(len) };
                 self.in_place = false;
             }
-            Owned::Intent { base } => {
+            Owned::InPlace { base } => {
                 // What lay there was written to the file, and may have been written to again.
                 state.overlay.take_from(base);
                 self.in_place = true;
@@ -252,7 +256,7 @@ impl Tale {
     /// The state, if there is something to be done about the file.
     fn finish(mut self) -> Option<FileState> {
         self.fold();
-        (self.state.committed.is_some() || self.was_in_place).then_some(self.state)
+        (self.state.committed.is_some() || self.was_intended).then_some(self.state)
     }
 }
 

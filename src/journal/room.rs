@@ -66,6 +66,8 @@ impl JournaledFile {
         self.journal.held_changed(before, state.overlay.held());
         state.visible = state.disk_len;
         state.in_place = true;
+        // Behind all that was said of these bytes, and before any commit.
+        self.append_in(state, |file| Entry::InPlace { file, base: committed });
         Ok(())
     }
 }

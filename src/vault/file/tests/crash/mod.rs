@@ -22,7 +22,7 @@ pub(super) fn master() -> MasterKey {
 fn what_was_synced_outlasts_power_cuts_and_everything_can_be_read() {
     let seed = Seed::take();
     let mut rng = seed.rng();
-    for _ in 0..1500 {
+    for _ in 0..histories() {
         let mut run = Run::new(&mut rng);
         for _ in 0..4 {
             for _ in 0..run.rng.random_range(0..40) {
@@ -44,7 +44,7 @@ fn calls_that_fail_lose_nothing_that_was_synced() {
     let seed = Seed::take();
     let mut rng = seed.rng();
     let mut struck = 0;
-    for _ in 0..1500 {
+    for _ in 0..histories() {
         let mut run = Run::new(&mut rng);
         for _ in 0..run.rng.random_range(0..20) {
             run.step();
@@ -200,4 +200,10 @@ fn every_way_in_which_a_power_cut_can_leave_a_small_history() {
         }
     }
     assert!(histories > 500, "{histories}");
+}
+
+/// How many random histories: `PLAINVIEW_TEST_HISTORIES`, or as many as take some seconds.
+fn histories() -> usize {
+    let asked = std::env::var("PLAINVIEW_TEST_HISTORIES");
+    asked.map_or(1500, |count| count.parse().expect("PLAINVIEW_TEST_HISTORIES is a number"))
 }

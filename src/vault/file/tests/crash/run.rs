@@ -57,7 +57,8 @@ impl<'a> Run<'a> {
                 self.history.push("sync news".to_owned());
                 let well = self.went_well(|run| Ok(run.journal.sync_news()?));
                 let half_known = self.half_known;
-                if well {
+                // Without a journal, nothing was written that could need it.
+                if well && self.world.has_journal() {
                     let new = self.files.iter_mut().filter(|file| file.since.is_none());
                     new.for_each(|file| match half_known {
                         true => file.since = Some(file.written.clone()),
