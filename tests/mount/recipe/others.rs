@@ -7,7 +7,7 @@ use crate::harness::{Key, Options, Vault, errno, wait_for};
 use crate::people::{Who, root_or_skip};
 use rustix::io::Errno;
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// What another program puts into the folder while it is mounted is seen soon.
 #[test]
