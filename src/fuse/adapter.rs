@@ -1,12 +1,12 @@
 //! The kernel's requests, each: unpack, one call into the view, reply.
 
-use super::LIFETIME;
 use super::convert::{
     access, allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
 };
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
+use super::{Acls, LIFETIME};
 use crate::error::Result;
 use crate::folder::Durability;
 use crate::view::{Fill, NodeId, View};
@@ -37,15 +37,17 @@ pub(super) struct Adapter {
     files: Opening,
     directories: Opening,
     seeker: Seeker,
+    acls: Acls,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>, seeker: Seeker) -> Self {
+    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls) -> Self {
         Self {
             view,
             files: Opening::Answered,
             directories: Opening::Answered,
             seeker,
+            acls,
         }
     }
 
@@ -54,6 +56,15 @@ impl Adapter {
         match self.files {
             Opening::Counted => action(),
             Opening::NotNeeded | Opening::Answered => Ok(()),
+        }
+    }
+
+    /// The `mode` of what a caller with that `umask` makes in `parent`.
+    fn masked(&self, view: &View, parent: NodeId, mode: u32, umask: u32) -> Result<u32> {
+        match self.acls {
+            // The kernel has applied the mask.
+            Acls::Stored => Ok(mode),
+            Acls::Enforced => view.masked(parent, mode, umask),
         }
     }
 
@@ -68,7 +79,7 @@ fn durability(datasync: bool) -> Durability {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        (self.files, self.directories) = negotiate(config, &self.view);
+        (self.files, self.directories) = negotiate(config, &self.view, self.acls)?;
         Ok(())
     }
 
@@ -126,7 +137,7 @@ impl Filesystem for Adapter {
 
     fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, rdev: u32, reply: ReplyEntry) {
         let made = self.call("mknod", parent, |view, parent| {
-            let mode = view.masked(parent, mode, umask)?;
+            let mode = self.masked(view, parent, mode, umask)?;
             view.mknod(caller(request), parent, name.as_bytes(), mode, rdev)
         });
         reply::entry(reply, made);
@@ -134,7 +145,7 @@ impl Filesystem for Adapter {
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         let made = self.call("mkdir", parent, |view, parent| {
-            let mode = view.masked(parent, mode, umask)?;
+            let mode = self.masked(view, parent, mode, umask)?;
             view.mkdir(caller(request), parent, name.as_bytes(), mode)
         });
         reply::entry(reply, made);
@@ -330,7 +341,7 @@ impl Filesystem for Adapter {
     /// is there as it opens any file: with a check of its permissions, which it leaves out for a file that it has just created.
     fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32, reply: ReplyCreate) {
         match self.call("create", parent, |view, parent| {
-            let mode = view.masked(parent, mode, umask)?;
+            let mode = self.masked(view, parent, mode, umask)?;
             view.create(caller(request), parent, name.as_bytes(), mode)
         }) {
             Ok(made) => reply.created(
