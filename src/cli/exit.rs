@@ -26,6 +26,8 @@ pub enum Code {
     Damaged,
     /// 14: the vault's format is newer than this program.
     Newer,
+    /// 16: a file that was to be made is there already.
+    Exists,
 }
 
 impl Code {
@@ -41,6 +43,7 @@ impl Code {
             Self::WrongPassword => 12,
             Self::Damaged => 13,
             Self::Newer => 14,
+            Self::Exists => 16,
         }
     }
 }
@@ -109,6 +112,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escaped(&self.message))
     }
+}
+
+/// Tells of something that is no failure. As for [`Failure::report`], nobody need listen.
+pub(super) fn warn(message: &str) {
+    let _ = writeln!(std::io::stderr(), "plainview: warning: {}", escaped(message));
 }
 
 /// `text` with its control characters escaped, except line ends: it may hold names and text from a vault that is not ours, and a terminal obeys what

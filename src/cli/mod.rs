@@ -7,16 +7,20 @@ pub mod exit;
 mod info;
 mod init;
 mod mount;
+mod progress;
+mod recipe;
 #[cfg(test)]
 mod tests;
 mod umount;
 
 use crate::password::{self, Asking, Password, Source};
+use crate::recipe::{KeyError, RecipeKey};
 use clap::{Args, Parser, Subcommand};
 use exit::{Code, Failure};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -52,6 +56,9 @@ pub enum Command {
     Umount(UmountArgs),
     /// Tell what can be known of a vault without its password
     Info(InfoArgs),
+    /// Encrypt or decrypt single files as the Python recipe does
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
 }
 
 /// Arguments of `plainview init`.
@@ -100,6 +107,15 @@ pub struct MountArgs {
     /// Mount read-only
     #[arg(long)]
     pub ro: bool,
+    /// Show the files NAME.enc of the PyCrypto article's program, and not a vault
+    #[arg(long)]
+    pub recipe: bool,
+    /// Where the key of a recipe folder comes from, if not from a password.
+    #[command(flatten)]
+    pub key: RecipeKeyArgs,
+    /// With --recipe: show other files, too, as they are and read-only
+    #[arg(long, requires = "recipe")]
+    pub show_others: bool,
     /// Mount options, separated by commas; may be given several times
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
@@ -143,6 +159,83 @@ pub struct InfoArgs {
     pub vault: PathBuf,
 }
 
+/// The commands of `plainview recipe`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  plainview recipe encrypt notes.txt
+  plainview recipe decrypt notes.txt.enc")]
+pub enum RecipeCommand {
+    /// Encrypt files: FILE becomes FILE.enc, and stays
+    #[command(after_help = ENCRYPT_HELP)]
+    Encrypt(RecipeArgs),
+    /// Decrypt files: FILE.enc becomes FILE, and stays
+    #[command(after_help = DECRYPT_HELP)]
+    Decrypt(RecipeArgs),
+}
+
+const ENCRYPT_HELP: &str = "\
+This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the
+password is cheap; for anything new, make a vault (`plainview init`).
+
+Examples:
+  plainview recipe encrypt notes.txt
+  plainview recipe encrypt -o Encrypted *.jpg
+  plainview recipe encrypt --key-hex-file key.hex -o - notes.txt";
+
+const DECRYPT_HELP: &str = "\
+This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the
+password is cheap; for anything new, make a vault (`plainview init`).
+
+Examples:
+  plainview recipe decrypt notes.txt.enc
+  plainview recipe decrypt -o Plain *.enc
+  plainview recipe decrypt --passfile /run/keys/recipe -o - notes.txt.enc";
+
+/// Arguments of `plainview recipe encrypt` and `plainview recipe decrypt`.
+#[derive(Debug, Args)]
+pub struct RecipeArgs {
+    /// Where to: a file, or an existing directory, or - for standard output [default: beside FILE]
+    #[arg(short, long, value_name = "OUT")]
+    pub output: Option<PathBuf>,
+    /// Replace files that are there already
+    #[arg(long)]
+    pub force: bool,
+    /// Where the key comes from, if not from a password.
+    #[command(flatten)]
+    pub key: RecipeKeyArgs,
+    /// Where the password comes from.
+    #[command(flatten)]
+    pub password: PasswordArgs,
+    /// The files
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Where the key of recipe files comes from; without this, it is made of a password.
+#[derive(Debug, Args)]
+pub struct RecipeKeyArgs {
+    /// Take the key from this file: 32, 48 or 64 hexadecimal digits
+    #[arg(long, value_name = "F", conflicts_with_all = ["passfile", "extpass"])]
+    pub key_hex_file: Option<PathBuf>,
+}
+
+impl RecipeKeyArgs {
+    /// Gets the key, asking for the password if it is to come from that.
+    ///
+    /// # Errors
+    /// That none came from there, with what to do.
+    pub fn ask(&self, password: &PasswordArgs, asking: Asking) -> Result<RecipeKey, Failure> {
+        let Some(path) = &self.key_hex_file else {
+            return password.ask(asking).map(|password| RecipeKey::of_password(&password));
+        };
+        let read = File::open(path)
+            .map_err(KeyError::Read)
+            .and_then(|mut file| RecipeKey::read_hex(&mut file));
+        read.map_err(|error| Failure::other(format!("no key from {}: {error}", path.display())))
+    }
+}
+
 /// Where the password comes from; without these, the terminal, or one line of standard input when that is no terminal.
 #[derive(Debug, Args)]
 pub struct PasswordArgs {
@@ -179,6 +272,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Mount(args) => mount::run(args),
         Command::Umount(args) => umount::run(args),
         Command::Info(args) => info::run(args),
+        Command::Recipe(command) => recipe::run(command),
     }
 }
 

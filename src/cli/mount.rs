@@ -2,13 +2,17 @@
 
 use super::exit::{Code, Failure};
 use super::{MountArgs, open_vault};
+use crate::folder::Folder;
 use crate::keys::Config;
 use crate::mount::{self, Audience, Lock, MountPoint, Options, Place, Start, Started};
 use crate::password::Asking;
+use crate::recipe::{self, Others, Recipe};
 use crate::sys::limits;
 use crate::vault::Vault;
 use crate::view::{self, Ownership, View};
+use rustix::fs::AtFlags;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The argument that makes this program the child of a start in the background.
@@ -20,6 +24,12 @@ const RESERVED: usize = 64;
 
 /// Runs the command.
 pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
+    if args.key.key_hex_file.is_some() && !args.recipe {
+        return Err(Failure::new(
+            Code::Usage,
+            "--key-hex-file is for --recipe: a vault opens with a password",
+        ));
+    }
     let words = args.options.iter().map(String::as_str).chain(args.ro.then_some("ro"));
     let options = Options::parse(words).map_err(|error| failure(&error))?;
     if args.background_child {
@@ -41,15 +51,18 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
     mount::start_logging();
     let path = args.vault.canonicalize().unwrap_or_else(|_| args.vault.clone());
     let root = open_vault(&path)?;
-    let config = Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?;
+    let config = match args.recipe {
+        true => None,
+        false => Some(Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?),
+    };
     // Held until this function is left, which is after everything has been made durable.
     let _lock = Lock::take(root.as_fd(), &path, options.access()).map_err(|error| failure(&error))?;
     let point = MountPoint::check(&args.mountpoint, &path, options).map_err(|error| failure(&error))?;
-    let password = args.password.ask(Asking::Existing)?;
-    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
-    drop(password);
-    let view = Arc::new(open_view(Vault::new(&master, config.names()), root.as_fd(), options)?);
-    drop(master);
+    let folder = match config {
+        Some(config) => open_config(args, &config)?,
+        None => open_recipe(args, root.as_fd())?,
+    };
+    let view = Arc::new(open_view(folder, root.as_fd(), options)?);
     let place = Place {
         vault: &path,
         root: root.as_fd(),
@@ -58,7 +71,38 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
     mount::serve(place, options, &view, start).map_err(|error| failure(&error))
 }
 
-fn open_view(vault: Vault, root: BorrowedFd<'_>, options: &Options) -> Result<View, Failure> {
+fn open_config(args: &MountArgs, config: &Config) -> Result<Box<dyn Folder>, Failure> {
+    let password = args.password.ask(Asking::Existing)?;
+    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
+    Ok(Box::new(Vault::new(&master, config.names())))
+}
+
+fn open_recipe(args: &MountArgs, root: BorrowedFd<'_>) -> Result<Box<dyn Folder>, Failure> {
+    refuse_vault(&args.vault, root)?;
+    let key = args.key.ask(&args.password, Asking::Existing)?;
+    log::info!("{}: {}", args.vault.display(), recipe::WEAKNESS);
+    if let Some(warning) = recipe::check(root, &key).warning() {
+        log::warn!("{}: {warning}", args.vault.display());
+    }
+    let others = if args.show_others { Others::Shown } else { Others::Hidden };
+    let root = root
+        .try_clone_to_owned()
+        .map_err(|error| Failure::other(format!("cannot use the folder: {error}")))?;
+    Ok(Box::new(Recipe::new(key, root, others)))
+}
+
+/// A vault is no recipe folder: it would show nothing, and what is made in it would be in nobody's format.
+pub(super) fn refuse_vault(folder: &Path, root: BorrowedFd<'_>) -> Result<(), Failure> {
+    match rustix::fs::statat(root, c"plainview.toml", AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Err(Failure::new(
+            Code::Usage,
+            format!("{} is a vault and no recipe folder: leave --recipe out", folder.display()),
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+pub(super) fn open_view(folder: Box<dyn Folder>, root: BorrowedFd<'_>, options: &Options) -> Result<View, Failure> {
     let is_root = rustix::process::geteuid().is_root();
     let ownership = if is_root && options.audience() == Audience::Everyone {
         Ownership::Caller
@@ -74,7 +118,7 @@ fn open_view(vault: Vault, root: BorrowedFd<'_>, options: &Options) -> Result<Vi
     let root = root
         .try_clone_to_owned()
         .map_err(|error| Failure::other(format!("cannot use the vault: {error}")))?;
-    View::new(Box::new(vault), root, options).map_err(|error| Failure::other(format!("cannot use the vault: {error}")))
+    View::new(folder, root, options).map_err(|error| Failure::other(format!("cannot use the vault: {error}")))
 }
 
 /// The failure, with its code, that an error in mounting or unmounting is.

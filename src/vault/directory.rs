@@ -2,10 +2,9 @@
 
 use crate::error::{Error, Result};
 use crate::name::{CipherName, DIRID_FILE, DIRID_LEN, DirId, NameCipher};
-use crate::sys::{descriptor, metadata, temporary};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use crate::sys::{descriptor, directory, temporary};
+use rustix::fs::Mode;
 use rustix::io::Errno;
-use std::ffi::CString;
 use std::os::fd::BorrowedFd;
 
 /// What the names of the files beside long entries begin with.
@@ -33,46 +32,15 @@ pub(super) fn pin(cipher: &NameCipher, id: DirId, dir: BorrowedFd<'_>) -> Result
     let bytes = cipher.seal_dirid(id);
     let pinned = descriptor::with_permission(dir, Mode::RWXU, || match temporary::read_small(dir, DIRID_FILE, DIRID_LEN) {
         Ok(there) if there == bytes => Ok(()),
-        Ok(_) | Err(Errno::NOENT) => keeping_times(dir, || temporary::write_durably(dir, DIRID_FILE, &bytes)),
+        Ok(_) | Err(Errno::NOENT) => directory::keeping_times(dir, || temporary::write_durably(dir, DIRID_FILE, &bytes)),
         Err(error) => Err(error),
     });
     Ok(pinned?)
 }
 
-/// Runs `action`, which changes what of ours is in the directory, and gives the directory the times back that it had: they are those of what the view shows.
-fn keeping_times(dir: BorrowedFd<'_>, action: impl FnOnce() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
-    let before = rustix::fs::fstat(dir)?;
-    action()?;
-    descriptor::set_times(dir, &metadata::times(&before))
-}
-
-/// Removes our own files from a directory that holds no entries. Returns whether there were any.
+/// Removes our own files from a directory that holds no entries. Returns whether there were any. A name file without its entry is an orphan, and goes too.
 pub(super) fn empty(dir: BorrowedFd<'_>) -> Result<bool> {
-    let ours = descriptor::with_permission(dir, Mode::RWXU, || {
-        let ours = own_files(dir)?;
-        keeping_times(dir, || {
-            ours.iter().try_for_each(|name| rustix::fs::unlinkat(dir, name, AtFlags::empty()))
-        })?;
-        Ok(ours)
-    })?;
-    Ok(!ours.is_empty())
-}
-
-/// The names of our own files in the directory; ENOTEMPTY when it holds anything else.
-fn own_files(dir: BorrowedFd<'_>) -> rustix::io::Result<Vec<CString>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let stream = Dir::new(rustix::fs::openat(dir, c".", flags, Mode::empty())?)?;
-    let mut ours = Vec::new();
-    for entry in stream {
-        let entry = entry?;
-        match entry.file_name().to_bytes() {
-            b"." | b".." => {}
-            // A name file without its entry is an orphan: an entry would end the search below.
-            name if is_own(name) => ours.push(entry.file_name().to_owned()),
-            _ => return Err(Errno::NOTEMPTY),
-        }
-    }
-    Ok(ours)
+    Ok(directory::clear(dir, is_own)?)
 }
 
 /// Whether an entry of this name is a file of ours that stands for nothing in the view.

@@ -1,0 +1,37 @@
+//! A bar that shows how far something that takes long has come.
+
+use super::exit::escaped;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::Duration;
+
+/// What takes less needs no bar.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A bar on standard error, if that is a terminal, from the second second on. Gone when dropped.
+pub(super) struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar for `what`, which has `total` bytes.
+    pub(super) fn new(what: &str, total: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template("{msg} [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+        bar.set_message(escaped(what));
+        Self(bar)
+    }
+
+    /// So many bytes are done.
+    pub(super) fn set(&self, done: u64) {
+        if self.0.is_hidden() && self.0.elapsed() >= SOON && std::io::stderr().is_terminal() {
+            self.0.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
