@@ -53,8 +53,8 @@ if [ "$(id -u)" != 0 ]; then
     exit
 fi
 
-# Everything temporary is in here, the filesystems as well. The ordinary user must get in.
-work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-suites.XXXXXX")"
+# Everything temporary is in here, the filesystems as well. The ordinary user must get in. Sockets want short paths.
+work="$(mktemp -d "${TMPDIR:-/tmp}/pv-suites.XXXXXX")"
 chmod 755 "$work"
 daemon=
 clean_up() {
@@ -223,7 +223,9 @@ END
 fsx() { # seed, last operation, file, more arguments...
     local seed=$1 last=$2 file=$3 log="$work/fsx.$1.log"
     shift 3
-    "$work/bin/fsx" -f "$work/fsx.toml" -P "$work" -S "$seed" -N "$last" "$@" "$file" > "$log" 2>&1 && return 0
+    # In the background, for only then does the shell hear of a signal before the end.
+    "$work/bin/fsx" -f "$work/fsx.toml" -P "$work" -S "$seed" -N "$last" "$@" "$file" > "$log" 2>&1 &
+    wait $! && return 0
     echo "fsx: seed $seed failed on $file:"
     tail -40 "$log"
     return 1
