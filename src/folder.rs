@@ -159,6 +159,13 @@ pub trait Contents: Send + Sync {
     }
     /// The file that [`write_anew`](Self::write_anew) wrote is `file` from now on: nothing is pending.
     fn written_anew(&mut self) {}
+    /// Whether another program has written other contents into `file` since this state knows it, so that it must not be replaced as if it were the old one.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn is_overwritten(&self, _file: BorrowedFd<'_>) -> Result<bool> {
+        Ok(false)
+    }
     /// The file has no name any more: what is pending need never be written. It can still be read.
     fn abandon(&mut self) {}
     /// Nobody has the file open: what was kept at hand for the next change can go, unless it is pending.

@@ -76,7 +76,9 @@ impl Failure {
         match error {
             ConfigError::NotAVault => Self::new(
                 Code::NotAVault,
-                format!("{vault} is not a vault: {error}; `plainview init` makes a vault of an empty directory"),
+                format!(
+                    "{vault} is not a vault: {error}; `plainview init` makes a vault of an empty directory, and `plainview mount --recipe` shows a recipe folder"
+                ),
             ),
             ConfigError::Exists => Self::new(
                 Code::NotEmpty,

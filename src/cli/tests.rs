@@ -23,7 +23,7 @@ fn refused(args: &str) -> clap::Error {
 #[test]
 fn the_command_line_is_well_formed_and_every_help_ends_with_examples() {
     Cli::command().debug_assert();
-    for command in ["", "init", "mount", "umount", "info"] {
+    for command in ["", "init", "mount", "umount", "info", "recipe", "recipe encrypt", "recipe decrypt"] {
         let help = refused(&format!("{command} --help")).to_string();
         let (_, examples) = help.split_once("\nExamples:\n").expect(command);
         assert!(examples.lines().all(|line| line.starts_with("  plainview ")), "{examples}");
@@ -42,6 +42,25 @@ fn mount_takes_options_before_and_after_its_directories() {
 }
 
 #[test]
+fn recipe_takes_options_before_and_after_its_files() {
+    let command = parse("recipe encrypt A --force B -o - --key-hex-file K".split(' ')).command;
+    let Command::Recipe(RecipeCommand::Encrypt(args)) = command else {
+        panic!("it is recipe encrypt")
+    };
+    assert_eq!(args.files, [Path::new("A"), Path::new("B")]);
+    assert_eq!(args.output.as_deref(), Some(Path::new("-")));
+    assert_eq!(args.key.key_hex_file.as_deref(), Some(Path::new("K")));
+    assert!(args.force);
+    let command = parse("recipe decrypt --passfile P -- -o.enc".split(' ')).command;
+    let Command::Recipe(RecipeCommand::Decrypt(args)) = command else {
+        panic!("it is recipe decrypt")
+    };
+    assert_eq!(args.files, [Path::new("-o.enc")]);
+    assert_eq!(args.password.passfile.as_deref(), Some(Path::new("P")));
+    assert!(!args.force && args.output.is_none());
+}
+
+#[test]
 fn wrong_usage_leaves_with_code_2() {
     let usages = [
         "",
@@ -57,6 +76,13 @@ fn wrong_usage_leaves_with_code_2() {
         "umount A B",
         "info",
         "info --yaml V",
+        "recipe",
+        "recipe verify F",
+        "recipe encrypt",
+        "recipe decrypt -o F",
+        "recipe decrypt --key-hex-file K --passfile P F",
+        "recipe decrypt --key-hex-file K --extpass C F",
+        "recipe decrypt --key 00 F",
     ];
     for usage in usages {
         assert_eq!(refused(usage).exit_code(), 2, "{usage}");
@@ -247,7 +273,7 @@ fn every_failure_of_the_configuration_has_its_code_and_names_the_vault() {
         assert_eq!(failure.code().number(), code, "{error}");
         assert!(failure.to_string().contains("/the/vault"), "{failure}");
     }
-    assert_eq!([Code::InUse, Code::CannotMount].map(Code::number), [8, 9]);
+    assert_eq!([Code::InUse, Code::CannotMount, Code::Exists].map(Code::number), [8, 9, 16]);
 }
 
 #[test]

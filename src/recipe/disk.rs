@@ -25,8 +25,20 @@ pub(super) fn sync(file: BorrowedFd<'_>, what: Durability) -> Result<()> {
     }
 }
 
-/// Takes the space for `len` bytes beforehand, where the filesystem can.
+/// Takes the space for `len` bytes of the file beforehand, where the filesystem can. One that has less is not filled up first to find that out.
+///
+/// ENOSPC when there is no room.
 pub(super) fn reserve(file: BorrowedFd<'_>, len: u64) -> Result<()> {
+    let below = rustix::fs::fstatvfs(file)?;
+    let free = if rustix::process::geteuid().is_root() {
+        below.f_bfree
+    } else {
+        below.f_bavail
+    };
+    // Not every filesystem says how large it is.
+    if below.f_blocks > 0 && free.saturating_mul(below.f_frsize) < len {
+        return Err(Errno::NOSPC);
+    }
     match retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         reserved => reserved,

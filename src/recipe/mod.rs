@@ -1,7 +1,7 @@
 //! Recipe folders: what the Python program of the article "AES encryption of files in Python with PyCrypto" left behind. `docs/recipe.md` in code.
 //!
 //! Knows that program's file format and the keys it used, and shows a folder of such files as any other kind is shown; does not know inodes, paths or who asks.
-//! Keeps true: what is written can be read by that program, and nothing that was written is ever plain on disk.
+//! Keeps true: what is written can be read by that program, and nothing is ever plain on disk but what was to be decrypted there.
 
 mod check;
 mod cipher;

@@ -79,7 +79,7 @@ fn dress(to: BorrowedFd<'_>, from: BorrowedFd<'_>, stat: &Stat) -> Result<()> {
         Err(error) => return Err(error),
     }
     // In a mode with an ACL, the group's bits are the most that anybody in it has, perhaps not the group.
-    let listed = rustix::fs::fgetxattr(from, ACL, &mut [0; 0][..]).is_ok_and(|len| len > 0);
+    let listed = rustix::fs::fgetxattr_query(from, ACL).is_ok();
     let same_group = rustix::fs::fstat(to)?.st_gid == stat.st_gid;
     let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
     descriptor::chmod(to, if listed || !same_group { least(mode) } else { mode })?;
@@ -99,6 +99,10 @@ fn least(mode: Mode) -> Mode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::XattrFlags;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn another_group_gets_no_more_than_anybody() {
@@ -112,5 +116,52 @@ mod tests {
         ] {
             assert_eq!(least(Mode::from_raw_mode(mode)).bits(), expected, "{mode:o}");
         }
+    }
+
+    /// An ACL in the kernel's form: entries of a tag, permissions and an id, after a version.
+    fn acl(entries: &[(u16, u16, u32)]) -> Vec<u8> {
+        let entries = entries.iter().flat_map(|(tag, perm, id)| {
+            let bytes = [tag.to_le_bytes(), perm.to_le_bytes()].concat();
+            [bytes, id.to_le_bytes().to_vec()].concat()
+        });
+        2_u32.to_le_bytes().into_iter().chain(entries).collect()
+    }
+
+    /// The owner may read and write, user 12345 may read, the group may nothing and the others `others`. The mode has the mask in the group's place: r.
+    fn list(others: u16) -> Vec<u8> {
+        acl(&[(1, 6, !0), (2, 4, 12345), (4, 0, !0), (0x10, 4, !0), (0x20, others, !0)])
+    }
+
+    #[test]
+    fn acls_let_nobody_in() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("from");
+        std::fs::write(&path, b"text").unwrap();
+        let (from, dir_fd) = (File::open(&path).unwrap(), File::open(dir.path()).unwrap());
+        let key = RecipeKey::from_hex(&[b'1'; 32]).map_err(|_| ()).unwrap();
+        let mode_of_output = |name: &CStr| {
+            let output = Output {
+                dir: dir_fd.as_fd(),
+                name,
+                existing: Existing::Kept,
+            };
+            encrypt_file(&key, from.as_fd(), output, &mut |_| {}).unwrap();
+            let made = dir.path().join(name.to_str().unwrap());
+            let listed = rustix::fs::getxattr_query(&made, ACL).is_ok();
+            (std::fs::metadata(made).unwrap().mode() & 0o7777, listed)
+        };
+        if rustix::fs::setxattr(&path, ACL, &list(0), XattrFlags::empty()) == Err(Errno::OPNOTSUPP) {
+            eprintln!("SKIPPED acls_let_nobody_in: no ACLs on this filesystem");
+            return;
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
+        assert_eq!(mode_of_output(c"one"), (0o600, false));
+        rustix::fs::setxattr(&path, ACL, &list(4), XattrFlags::empty()).unwrap();
+        assert_eq!(mode_of_output(c"two"), (0o644, false));
+        // What the directory grants to new files does not count.
+        rustix::fs::removexattr(&path, ACL).unwrap();
+        rustix::fs::chmod(&path, Mode::from_raw_mode(0o640)).unwrap();
+        rustix::fs::setxattr(dir.path(), c"system.posix_acl_default", &list(4), XattrFlags::empty()).unwrap();
+        assert_eq!(mode_of_output(c"three"), (0o640, false));
     }
 }

@@ -3,7 +3,7 @@
 use super::descriptor;
 use rustix::fs::{Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
 
 /// Largest value and largest list of names that Linux knows (XATTR_SIZE_MAX, XATTR_LIST_MAX).
@@ -27,27 +27,47 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    let mut names = vec![0; XATTR_MAX];
-    let len = match rustix::fs::flistxattr(from, &mut names) {
-        Err(Errno::OPNOTSUPP) => return Ok(()),
-        len => len?,
-    };
-    let mut value = Vec::new();
-    for name in names.get(..len).unwrap_or_default().split_inclusive(|byte| *byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        value.resize(XATTR_MAX, 0);
-        let len = match rustix::fs::fgetxattr(from, name, &mut value) {
+    let (wanted, have) = (xattr_names(from)?, xattr_names(to)?);
+    // A new file gets those that its directory has for new files (default ACLs).
+    for name in have.iter().filter(|name| !wanted.contains(name)) {
+        allowed(name, rustix::fs::fremovexattr(to, name))?;
+    }
+    let mut value = vec![0; XATTR_MAX];
+    for name in &wanted {
+        // Its owner may have a file that they may not read.
+        let len = match descriptor::with_permission(from, Mode::RUSR, || rustix::fs::fgetxattr(from, name, &mut value)) {
             // Removed meanwhile.
             Err(Errno::NODATA) => continue,
             len => len?,
         };
-        match rustix::fs::fsetxattr(to, name, value.get(..len).unwrap_or_default(), XattrFlags::empty()) {
-            // A label that the system gives to every file by itself, and nobody else may.
-            Err(Errno::PERM | Errno::OPNOTSUPP) if name.to_bytes().starts_with(b"security.") => {}
-            set => set?,
-        }
+        allowed(
+            name,
+            rustix::fs::fsetxattr(to, name, value.get(..len).unwrap_or_default(), XattrFlags::empty()),
+        )?;
     }
     Ok(())
+}
+
+/// What came of a change of the attribute `name`, but for a label that the system gives to every file by itself, and nobody else may.
+fn allowed(name: &CStr, changed: Result<()>) -> Result<()> {
+    match changed {
+        Err(Errno::PERM | Errno::OPNOTSUPP) if name.to_bytes().starts_with(b"security.") => Ok(()),
+        changed => changed,
+    }
+}
+
+/// The names of a file's extended attributes; none where the filesystem knows no attributes.
+fn xattr_names(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
+    let mut names = vec![0; XATTR_MAX];
+    let len = match rustix::fs::flistxattr(file, &mut names) {
+        Err(Errno::OPNOTSUPP) => 0,
+        len => len?,
+    };
+    let names = names.get(..len).unwrap_or_default().split_inclusive(|byte| *byte == 0);
+    Ok(names
+        .filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+        .map(CStr::to_owned)
+        .collect())
 }
 
 /// The times of access and modification that `stat` tells.

@@ -1,5 +1,6 @@
 //! New entries: files, directories, symlinks, nodes, and further links.
 
+use super::attributes::restore_privileges;
 use super::resolve::EntryAt;
 use super::{Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
@@ -46,7 +47,10 @@ impl View {
         }
         // Whole and durable before it has its name: nobody ever finds half a file there, also after a crash.
         let mut new = Unnamed::new(at.fd(), mode)?;
+        let made = rustix::fs::fstat(new.fd())?;
         write_all(new.fd(), &bytes)?;
+        // An ordinary user's write takes set-user-id and set-group-id away.
+        restore_privileges(new.fd(), made.st_mode)?;
         rustix::fs::fdatasync(new.fd())?;
         new.put(at.fd(), at.name.entry(), Existing::Kept)?;
         Ok(new.into_fd())

@@ -238,8 +238,10 @@ impl View {
         if let Some(open) = self.descriptors.get(inode)
             && let descriptors::Open::File(file) = &*open
         {
+            // What was changed in a file that has no name any more is nowhere else, although it need not be written.
+            let is_only_here = self.counts_openers() && inode.is_gone();
             file.write(|body| {
-                if !body.contents.has_pending() {
+                if !body.contents.has_pending() && !is_only_here {
                     let stat = rustix::fs::fstat(&body.fd)?;
                     let place = inode.place();
                     body.contents = self

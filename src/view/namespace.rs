@@ -11,6 +11,7 @@ use parking_lot::MutexGuard;
 use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What an entry was before it goes or moves.
 struct Before {
@@ -188,13 +189,12 @@ impl View {
                 Rename::NoReplace => Errno::EXIST,
                 Rename::Exchange => Errno::INVAL,
                 Rename::Replace if kind == FileType::Directory => Errno::NOTDIR,
-                Rename::Replace => {
-                    let stat = self.entry(parent, name, None)?.stat()?;
-                    match FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                        true => Errno::ISDIR,
-                        false => Errno::ROFS,
-                    }
-                }
+                Rename::Replace => match self.entry(parent, name, None).and_then(|at| at.stat()) {
+                    Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Errno::ISDIR,
+                    Ok(_) => Errno::ROFS,
+                    // Something that is not shown under that name.
+                    Err(_) => Errno::EXIST,
+                },
             },
             at => return at,
         };
@@ -275,6 +275,10 @@ impl View {
         } else if let Some(open) = self.descriptors.get(inode).or_else(|| kept.cloned()) {
             // Once more, since a lookup may have let go of it meanwhile. That too many are pinned was to be said before anything has gone.
             let _ = self.descriptors.pin(inode, &open);
+        }
+        // A change that could not be stored need not be any more.
+        if inode.is_gone() && inode.held.swap(false, Ordering::SeqCst) {
+            table.forget(inode.node, 1);
         }
     }
 

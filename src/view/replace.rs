@@ -5,7 +5,7 @@
 //! what it is to the kernel, with another file behind it.
 
 use super::descriptors::{Body, Open};
-use super::inode::{Inode, Mark, Place};
+use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
 use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
@@ -94,10 +94,14 @@ impl View {
         let Open::File(file) = &*open else { return Ok(()) };
         let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
         match &stored {
-            // It must stay known as long as only its state knows the change.
-            Err(_) if !inode.held.swap(true, Ordering::SeqCst) => self.change_table(|table| table.hold(inode.node)),
+            // It must stay known as long as only its state knows the change, and has to be stored.
+            Err(_) => self.change_table(|table| {
+                if !inode.is_gone() && !inode.held.swap(true, Ordering::SeqCst) {
+                    table.hold(inode.node);
+                }
+            }),
             Ok(()) if inode.held.swap(false, Ordering::SeqCst) => self.forget(inode.node, 1),
-            Ok(()) | Err(_) => {}
+            Ok(()) => {}
         }
         stored
     }
@@ -145,11 +149,16 @@ impl View {
         metadata::copy(body.fd.as_fd(), new.fd())?;
         rustix::fs::fsync(new.fd())?;
         let stat = rustix::fs::fstat(new.fd())?;
+        // What another program has written into the old file is not ours to remove.
+        let old = match body.contents.is_overwritten(body.fd.as_fd())? {
+            true => Existing::Kept,
+            false => Existing::Replaced,
+        };
         self.change_table(|table| table.expect(inode, &stat));
         let mut put = Vec::new();
         let mut failed = None;
         for (place, dir) in &settled.places {
-            match self.put_at(inode, &mut new, place, dir) {
+            match self.put_at(inode, &mut new, place, dir, old) {
                 Ok(place) => put.push(place),
                 Err(error) => failed = Some(error),
             }
@@ -192,16 +201,18 @@ impl View {
         }
     }
 
-    /// Puts the new file at one of the file's places; where that is.
+    /// Puts the new file at one of the file's places, where `old` becomes of the old one; where that is.
     ///
     /// Where another program has put another file there meanwhile, both are kept: ours gets a name of its own.
-    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>) -> Result<Place> {
+    fn put_at(&self, inode: &Arc<Inode>, new: &mut Unnamed, place: &Place, dir: &Directory<'_>, old: Existing) -> Result<Place> {
         let existing = match dir.stat(&place.name) {
-            Ok(stat) if inode.is(&stat) => Existing::Replaced,
+            Ok(stat) if inode.is(&stat) => old,
             Ok(_) | Err(Error::Os(Errno::NOENT)) => Existing::Kept,
             Err(error) => return Err(error),
         };
-        let put = keeping_times(dir, || Ok(dir.alter(|fd| new.put(fd, place.name.entry(), existing))?));
+        let put = keeping_times(dir, |change| {
+            Ok(dir.alter_within(change, |fd| new.put(fd, place.name.entry(), existing))?)
+        });
         match put {
             Err(Error::Os(Errno::EXIST)) => self.put_beside(inode, new, place, dir),
             put => put.map(|()| place.clone()),
@@ -241,10 +252,10 @@ impl View {
 
 /// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
 /// entry has changed.
-fn keeping_times(dir: &Directory<'_>, action: impl FnOnce() -> Result<()>) -> Result<()> {
+fn keeping_times(dir: &Directory<'_>, action: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
     let change = dir.inode.change();
     let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
-    action()?;
+    action(&change)?;
     if change.is_alone_since(mark) {
         // A directory that is not ours keeps the new times.
         let _ = restore_times(dir.fd(), &before);

@@ -1,7 +1,7 @@
 //! From a node number to an open descriptor: the table, the descriptor cache, and `*at` calls from the parent's descriptor, never an absolute path.
 
 use super::descriptors::{Body, Open, OpenFile};
-use super::inode::{Inode, Place};
+use super::inode::{Change, Inode, Place};
 use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
 use crate::folder::Storage;
@@ -57,6 +57,15 @@ impl Directory<'_> {
     /// Calls `action`, which changes entries of the directory on our own behalf, with its descriptor.
     pub(super) fn alter<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
         permitted(Mode::WUSR | Mode::XUSR, &self.inode, self.fd(), action)
+    }
+
+    /// As [`alter`](Self::alter), within a change of the directory that the caller has begun: it is not told of as another one.
+    pub(super) fn alter_within<T>(
+        &self,
+        _: &Change<'_>,
+        mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
+    ) -> rustix::io::Result<T> {
+        descriptor::with_permission(self.fd(), Mode::WUSR | Mode::XUSR, || action(self.fd()))
     }
 
     /// Opens the directory to list it: by its link, for `.` would need permission to search it. Its mode may have changed since the application opened it.

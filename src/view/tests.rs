@@ -383,3 +383,29 @@ fn a_read_only_view_changes_nothing() {
         Errno::ROFS
     );
 }
+
+#[test]
+fn what_another_program_has_overwritten_is_kept_beside_what_was_changed_here() {
+    use crate::recipe::{Others, Recipe, RecipeKey};
+    let dir = tempfile::tempdir().unwrap();
+    let root = || rustix::fs::open(dir.path(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let options = Options {
+        access: Access::ReadWrite,
+        ownership: Ownership::Daemon,
+        descriptors: 100,
+    };
+    let key = RecipeKey::from_hex(&[b'7'; 64]).unwrap();
+    let view = View::new(Box::new(Recipe::new(key, root(), Others::Hidden)), root(), options).unwrap();
+    let node = put(&view, NodeId::ROOT, b"file", b"first");
+    view.flush(node).unwrap();
+    view.write(node, 0, b"ours!", Privileges::Keep, Origin::Application).unwrap();
+    // In place, as the article's program does it: an empty file with another IV.
+    std::fs::write(dir.path().join("file.enc"), [&[0; 8][..], &[9; 16]].concat()).unwrap();
+    view.flush(node).unwrap();
+    let names = names(&view, NodeId::ROOT);
+    assert_eq!(names.len(), 2);
+    assert!(names[1].starts_with(b"file.conflict-"));
+    assert_eq!(get(&view, view.lookup(NodeId::ROOT, b"file").unwrap().attr.node), b"");
+    assert_eq!(get(&view, view.lookup(NodeId::ROOT, &names[1]).unwrap().attr.node), b"ours!");
+    assert_eq!(get(&view, node), b"ours!");
+}

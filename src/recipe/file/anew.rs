@@ -31,17 +31,21 @@ pub(super) fn in_pieces(size: u64, mut action: impl FnMut(u64, usize, &mut Vec<u
     Ok(())
 }
 
-/// Writes the file whose contents are the `size` bytes that `read` gives (from an offset, so many, into a buffer) to the empty file `into`.
-pub(super) fn write(key: &RecipeKey, size: u64, into: BorrowedFd<'_>, read: impl Fn(u64, usize, &mut Vec<u8>) -> Result<()>) -> Result<()> {
-    let on_disk = size_on_disk(size).ok_or(Errno::FBIG)?;
+/// Writes the file that begins with `header`, and whose contents are what `read` gives (from an offset, so many, into a buffer), to the empty file `into`.
+pub(super) fn write(
+    key: &RecipeKey,
+    header: Header,
+    into: BorrowedFd<'_>,
+    read: impl Fn(u64, usize, &mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let on_disk = size_on_disk(header.size).ok_or(Errno::FBIG)?;
     // Of a large file it is told before it is written that there is no room; one with holes may have been made much larger than the disk.
     if on_disk > bytes(PIECE) {
         reserve(into, on_disk)?;
     }
-    let header = fresh_header(size);
     write_all(into, &header.to_bytes())?;
     let mut encryptor = Encryptor::new(key, &header.iv);
-    in_pieces(size, |offset, len, buf| {
+    in_pieces(header.size, |offset, len, buf| {
         read(offset, len, buf)?;
         if buf.len() != len {
             return Err(Errno::IO.into());

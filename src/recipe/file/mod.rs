@@ -15,11 +15,12 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 
-use super::{RecipeKey, disk};
-use crate::error::Result;
+use super::{Header, RecipeKey, disk};
+use crate::error::{Error, Result};
 use crate::folder::{Contents, Durability, SeekTo};
 use crate::keys::{ContentKey, MasterKey};
 use crate::record::MAX_PLAIN_LEN;
+use parking_lot::Mutex;
 use read::Stored;
 use rustix::fs::Stat;
 use rustix::io::Errno;
@@ -53,8 +54,10 @@ impl Shared {
 /// The state of one encrypted file, shared by all who have it open.
 pub(super) struct RecipeFile {
     shared: Arc<Shared>,
-    /// What the file on disk holds.
+    /// What the file on disk was when it was opened, or written by us.
     stored: Stored,
+    /// The beginning of the file that was last written anew. Leaf lock.
+    written: Mutex<Option<Header>>,
     /// All of the contents, from the first change on. Then the file on disk is not looked at any more.
     scratch: Option<Scratch>,
     /// Whether the scratch file holds something else than the file on disk.
@@ -74,6 +77,7 @@ impl RecipeFile {
         Ok(Self {
             shared,
             stored,
+            written: Mutex::new(None),
             scratch: None,
             changed: false,
             abandoned: false,
@@ -96,8 +100,12 @@ impl RecipeFile {
     /// The time of modification is set first: where that is refused, the file is none of those that we can replace, and nothing is copied in vain.
     ///
     /// # Errors
-    /// What the operating system says. Then the contents are what they were, or, if they had been changed already, as [`Contents::write_at`] says.
+    /// ESTALE when another program has written the file anew since it was looked at, for then nobody knows what is to be changed. What the operating system
+    /// says. The contents are what they were, or, if they had been changed already, as [`Contents::write_at`] says.
     fn in_scratch(&mut self, file: BorrowedFd<'_>, keep: u64, action: impl FnOnce(&mut Scratch) -> Result<()>) -> Result<()> {
+        if !self.changed && !self.stored.is(file)? {
+            return Err(Error::Stale);
+        }
         disk::touch(file)?;
         let mut scratch = match self.scratch.take() {
             Some(scratch) => scratch,
@@ -214,13 +222,23 @@ impl Contents for RecipeFile {
     }
 
     fn write_anew(&self, file: BorrowedFd<'_>, into: BorrowedFd<'_>) -> Result<()> {
-        let len = self.readable_len()?;
-        anew::write(&self.shared.key, len, into, |offset, len, buf| self.read_at(file, offset, len, buf))
+        let header = fresh_header(self.readable_len()?);
+        anew::write(&self.shared.key, header, into, |offset, len, buf| {
+            self.read_at(file, offset, len, buf)
+        })?;
+        *self.written.lock() = Some(header);
+        Ok(())
     }
 
     fn written_anew(&mut self) {
-        self.stored = Stored::Whole(self.len());
+        if let Some(stored) = self.written.get_mut().take().and_then(Stored::written) {
+            self.stored = stored;
+        }
         self.changed = false;
+    }
+
+    fn is_overwritten(&self, file: BorrowedFd<'_>) -> Result<bool> {
+        Ok(!self.stored.is(file)?)
     }
 
     fn abandon(&mut self) {

@@ -10,49 +10,61 @@ const BLOCK: u64 = 16;
 /// Bytes of the header, for arithmetic with offsets.
 const HEADER: u64 = 24;
 
-/// What a file on disk holds, by its header and its length.
+/// What a file on disk was when it was looked at: its length, and the bytes it begins with. Who writes such a file anew gives it another IV, so two that are equal
+/// have the same contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
-    /// Contents of so many bytes.
-    Whole(u64),
-    /// What is none: another program's file, or one that was cut. The size to show.
-    Misfit(u64),
+pub(super) struct Stored {
+    on_disk: u64,
+    /// Zeros where the file is shorter.
+    header: [u8; HEADER_LEN],
 }
 
 impl Stored {
-    /// What the file holds, which has `on_disk` bytes.
+    /// What the file is, which has `on_disk` bytes.
     pub(super) fn of(file: BorrowedFd<'_>, on_disk: u64) -> Result<Self> {
         let mut header = [0; HEADER_LEN];
-        let got = read_full(file, &mut header, 0)?;
-        let size = Header::from_bytes(&header).size;
-        if got == HEADER_LEN && size_on_disk(size) == Some(on_disk) {
-            Ok(Self::Whole(size))
-        } else {
-            Ok(Self::Misfit(on_disk.saturating_sub(HEADER)))
-        }
+        read_full(file, &mut header, 0)?;
+        Ok(Self { on_disk, header })
+    }
+
+    /// What a file is that begins with `header` and was written whole.
+    pub(super) fn written(header: Header) -> Option<Self> {
+        Some(Self {
+            on_disk: size_on_disk(header.size)?,
+            header: header.to_bytes(),
+        })
+    }
+
+    /// Whether the file is still what it was.
+    pub(super) fn is(&self, file: BorrowedFd<'_>) -> Result<bool> {
+        // A negative length cannot be.
+        let on_disk = u64::try_from(rustix::fs::fstat(file)?.st_size).unwrap_or(0);
+        Ok(on_disk == self.on_disk && Self::of(file, on_disk)? == *self)
+    }
+
+    /// The size of the contents, if the length fits the header.
+    fn size(&self) -> Option<u64> {
+        let size = Header::from_bytes(&self.header).size;
+        (size_on_disk(size) == Some(self.on_disk)).then_some(size)
     }
 
     /// The size to show.
-    pub(super) fn shown(self) -> u64 {
-        let (Self::Whole(size) | Self::Misfit(size)) = self;
-        size
+    pub(super) fn shown(&self) -> u64 {
+        self.size().unwrap_or(self.on_disk.saturating_sub(HEADER))
     }
 
     /// The size of the contents.
     ///
     /// # Errors
-    /// That there are none.
-    pub(super) fn whole(self) -> Result<u64> {
-        match self {
-            Self::Whole(size) => Ok(size),
-            Self::Misfit(_) => Err(Error::Recipe(
-                "not an encrypted file, or a cut one: its length does not fit its header",
-            )),
-        }
+    /// That there are none: it is another program's file, or one that was cut.
+    pub(super) fn whole(&self) -> Result<u64> {
+        self.size().ok_or(Error::Recipe(
+            "not an encrypted file, or a cut one: its length does not fit its header",
+        ))
     }
 
     /// Up to `len` bytes of the contents from `offset` on into `buf`, with one read of the file.
-    pub(super) fn read(self, key: &RecipeKey, file: BorrowedFd<'_>, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn read(&self, key: &RecipeKey, file: BorrowedFd<'_>, offset: u64, len: usize, buf: &mut Vec<u8>) -> Result<()> {
         let result = self.whole().and_then(|size| {
             let end = offset.saturating_add(bytes(len)).min(size);
             decrypt(key, file, offset, end, buf)

@@ -15,7 +15,8 @@ const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// A file of a vault that has no name, and whose key goes with this process. Random access, authenticated, and as private as any vault's file.
 pub(super) struct Scratch {
-    fd: OwnedFd,
+    /// Open for reading and writing.
+    pub(super) fd: OwnedFd,
     file: VaultFile,
 }
 

@@ -16,8 +16,10 @@ use parking_lot::Mutex;
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 use std::collections::HashSet;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Directories have no ids here; this stands for all of them.
@@ -41,7 +43,7 @@ pub struct Recipe {
     shared: Arc<Shared>,
     others: Others,
     /// Shadowed entries that were logged, by their paths, so that each is logged once. Leaf lock.
-    logged: Mutex<HashSet<Vec<u8>>>,
+    logged: Mutex<HashSet<PathBuf>>,
 }
 
 impl Recipe {
@@ -56,12 +58,12 @@ impl Recipe {
 
     /// Logs, once, that an entry is not shown.
     fn log_shadowed(&self, stored: &CStr, fd: BorrowedFd<'_>) {
-        let path = std::path::Path::new(&descriptor::path(fd)).join(stored.to_string_lossy().as_ref());
+        let path = Path::new(&descriptor::path(fd)).join(OsStr::from_bytes(stored.to_bytes()));
         let mut logged = self.logged.lock();
         if logged.len() >= LOGGED_MAX {
             logged.clear();
         }
-        if logged.insert(path.as_os_str().as_encoded_bytes().to_vec()) {
+        if logged.insert(path.clone()) {
             let path = path.display();
             log::error!("not shown: {path}: {path}{} is shown in its place", String::from_utf8_lossy(SUFFIX));
         }
