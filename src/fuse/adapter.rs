@@ -9,18 +9,18 @@ use super::seeker::Seeker;
 use super::{Acls, LIFETIME};
 use crate::error::Result;
 use crate::folder::Durability;
-use crate::view::{Fill, NodeId, View};
+use crate::view::{Fill, NodeId, Privileges, View};
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, IoctlFlags,
-    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    KernelConfig, LockOwner, Notifier, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate,
+    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// What the kernel may copy at once with copy_file_range: its own limit for one call.
@@ -38,16 +38,18 @@ pub(super) struct Adapter {
     directories: Opening,
     seeker: Seeker,
     acls: Acls,
+    notifier: Arc<OnceLock<Notifier>>,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls) -> Self {
+    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls, notifier: Arc<OnceLock<Notifier>>) -> Self {
         Self {
             view,
             files: Opening::Answered,
             directories: Opening::Answered,
             seeker,
             acls,
+            notifier,
         }
     }
 
@@ -56,6 +58,30 @@ impl Adapter {
         match self.files {
             Opening::Counted => action(),
             Opening::NotNeeded | Opening::Answered => Ok(()),
+        }
+    }
+
+    /// Makes the kernel ask for the attributes of `ino` again: where a mode changes in passing, it goes by the old one until that expires, also when it executes the file.
+    /// To be called before the reply, so that whoever made the change sees it. No data is dropped, so nothing is waited for.
+    fn forget_attributes(&self, ino: INodeNo) {
+        if let Some(notifier) = self.notifier.get() {
+            // It fails where there is nothing to forget.
+            let _ = notifier.inval_inode(ino, -1, 0);
+        }
+    }
+
+    /// As [`forget_attributes`](Self::forget_attributes), if a change of contents may have taken set-user-id or set-group-id away.
+    fn forget_privileges(&self, ino: INodeNo, privileges: Privileges) {
+        match privileges {
+            Privileges::Keep => {}
+            Privileges::Kill(_) => self.forget_attributes(ino),
+        }
+    }
+
+    /// As [`forget_attributes`](Self::forget_attributes), if the attribute `name` is an ACL that has the mode in it, and the kernel does not know that it has.
+    fn forget_mode(&self, ino: INodeNo, name: &OsStr) {
+        if self.acls == Acls::Stored && name == "system.posix_acl_access" {
+            self.forget_attributes(ino);
         }
     }
 
@@ -225,10 +251,12 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let privileges = privileges(flags, caller(request));
         let written = self.call("write", ino, |view, node| {
-            view.write(node, offset, data, privileges(flags, caller(request)), origin(flags))?;
+            view.write(node, offset, data, privileges, origin(flags))?;
             u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
         });
+        self.forget_privileges(ino, privileges);
         reply::written(reply, written);
     }
 
@@ -310,6 +338,7 @@ impl Filesystem for Adapter {
         let set = self.call("setxattr", ino, |view, node| {
             view.setxattr(node, name.as_bytes(), value, set_xattr(flags)?)
         });
+        self.forget_mode(ino, name);
         reply::empty(reply, set);
     }
 
@@ -326,10 +355,9 @@ impl Filesystem for Adapter {
     }
 
     fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply::empty(
-            reply,
-            self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes())),
-        );
+        let removed = self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes()));
+        self.forget_mode(ino, name);
+        reply::empty(reply, removed);
     }
 
     /// The kernel checks permissions itself (default_permissions), and does not ask.
@@ -357,9 +385,11 @@ impl Filesystem for Adapter {
     }
 
     fn fallocate(&self, request: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+        let privileges = privileges_of(caller(request));
         let done = self.call("fallocate", ino, |view, node| {
-            view.fallocate(node, allocation(mode)?, offset, length, privileges_of(caller(request)))
+            view.fallocate(node, allocation(mode)?, offset, length, privileges)
         });
+        self.forget_privileges(ino, privileges);
         reply::empty(reply, done);
     }
 
@@ -380,20 +410,15 @@ impl Filesystem for Adapter {
         flags: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
+        let privileges = privileges_of(caller(request));
         let copied = self.call("copy_file_range", from, |view, from| {
             if !flags.is_empty() {
                 return Err(rustix::io::Errno::INVAL.into());
             }
-            let copied = view.copy_file_range(
-                from,
-                from_offset,
-                node(to),
-                to_offset,
-                len.min(MAX_COPY),
-                privileges_of(caller(request)),
-            )?;
+            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY), privileges)?;
             u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
         });
+        self.forget_privileges(to, privileges);
         reply::written(reply, copied);
     }
 

@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -62,7 +62,11 @@ impl Session {
         config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
         let (seeker, seeks) = Seeker::new();
-        let session = fuser::Session::from_fd(Adapter::new(view.clone(), seeker, acls), device, config.acl, config)?;
+        let notifier = Arc::new(OnceLock::new());
+        let adapter = Adapter::new(view.clone(), seeker, acls, notifier.clone());
+        let session = fuser::Session::from_fd(adapter, device, config.acl, config)?;
+        // Nothing is asked before the session is spawned, and this is the only one to set it.
+        let _ = notifier.set(session.notifier());
         let seeker = seeks.serve(view, session.notifier())?;
         let conversation = session.spawn()?;
         Ok(Self { conversation, seeker })

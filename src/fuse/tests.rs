@@ -30,6 +30,7 @@ fn adapter() -> Adapter {
         Arc::new(View::new(Box::new(vault), root, options).unwrap()),
         Seeker::new().0,
         Acls::Stored,
+        Arc::default(),
     )
 }
 

@@ -18,6 +18,7 @@ mod mounted;
 mod people;
 mod permissions;
 mod places;
+mod posix;
 mod programs;
 mod refusals;
 mod space;

@@ -132,8 +132,23 @@ impl SmallFilesystem {
 
     /// An ext4 filesystem in a file of `mib` MiB.
     pub(crate) fn ext4(mib: u32) -> Self {
+        Self::in_file(&["mkfs.ext4", "-q", "-m", "0"], mib)
+    }
+
+    /// An XFS filesystem. It has to be larger than 300 MiB, of which the file that it is in takes few.
+    pub(crate) fn xfs() -> Self {
+        Self::in_file(&["mkfs.xfs", "-q"], 400)
+    }
+
+    /// A Btrfs filesystem.
+    pub(crate) fn btrfs() -> Self {
+        Self::in_file(&["mkfs.btrfs", "-q"], 400)
+    }
+
+    /// A filesystem that the command `make` makes in a file of `mib` MiB.
+    fn in_file(make: &[&str], mib: u32) -> Self {
         let scratch = Scratch::new(Who::Root, None);
-        let point = scratch.dir("ext4", Who::Root);
+        let point = scratch.dir("disk", Who::Root);
         let image = scratch.file("image", b"", Who::Root);
         std::fs::File::options()
             .write(true)
@@ -141,10 +156,25 @@ impl SmallFilesystem {
             .unwrap()
             .set_len(u64::from(mib) << 20)
             .unwrap();
-        run(Who::Root.command("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image)).ok();
+        run(Who::Root.command(make[0]).args(&make[1..]).arg(&image)).ok();
         // mount(8) makes a loop device that detaches itself with the unmount.
         run(Who::Root.command("mount").args(["-o", "loop"]).args([&image, &point])).ok();
         std::fs::set_permissions(&point, PermissionsExt::from_mode(0o777)).unwrap();
+        Self { scratch, point }
+    }
+
+    /// An overlay of the directory `lower`, which stays as it is, and an empty one in `upper`.
+    pub(crate) fn overlay(lower: &Path, upper: &Path) -> Self {
+        let scratch = Scratch::new(Who::Root, Some(upper));
+        let point = scratch.dir("overlay", Who::Root);
+        let dirs = [lower.to_owned(), scratch.dir("upper", Who::Root), scratch.dir("work", Who::Root)];
+        let [lower, upper, work] = dirs.map(|dir| dir.to_str().unwrap().to_owned());
+        let options = format!("index=on,lowerdir={lower},upperdir={upper},workdir={work}");
+        run(Who::Root
+            .command("mount")
+            .args(["-t", "overlay", "-o", &options, "plainview-test"])
+            .arg(&point))
+        .ok();
         Self { scratch, point }
     }
 

@@ -3,7 +3,7 @@
 use super::generate::Actor;
 use super::names::Taste;
 use super::run::{Difference, Runner};
-use super::{COMPARE, make_tree, operations, seed, shared};
+use super::{ACLS, COMPARE, make_tree, operations, seed, shared};
 use crate::harness::{Options, Vault};
 use crate::people::Who;
 use std::panic::resume_unwind;
@@ -25,7 +25,7 @@ fn threads_do_not_disturb_each_other() {
     for owner in Who::both() {
         let vault = Vault::new(Options::of(owner));
         let plain = vault.scratch().dir("plain", owner);
-        let mounted = vault.mount(&[]);
+        let mounted = vault.mount(ACLS);
         let (seed, operations) = (seed(), operations(20_000));
         let mut runners: Vec<_> = mounted.enter(|point| {
             let runner = |thread: u64| {
