@@ -130,9 +130,9 @@ impl SmallFilesystem {
         Self { scratch, point }
     }
 
-    /// An ext4 filesystem in a file of `mib` MiB.
+    /// An ext4 filesystem in a file of `mib` MiB, with blocks as large ones have, which limit targets and attributes.
     pub(crate) fn ext4(mib: u32) -> Self {
-        Self::in_file(&["mkfs.ext4", "-q", "-m", "0"], mib)
+        Self::in_file(&["mkfs.ext4", "-q", "-m", "0", "-b", "4096"], mib)
     }
 
     /// An XFS filesystem. It has to be larger than 300 MiB, of which the file that it is in takes few.
