@@ -2,7 +2,7 @@
 # Installs what the tests and the demo need, and does nothing where it is there already. Debian and its relatives; elsewhere it says what is missing.
 #
 #     scripts/setup.sh            what a user needs to build and mount: fuse3, a C compiler for linking
-#     scripts/setup.sh --tests    and what the tests need: programs that work in a mount, a Python for scripts/decode.py, an ordinary user to test as
+#     scripts/setup.sh --tests    and what the tests need: programs that work in a mount, a Python for scripts/decode.py and recipe.py, an ordinary user to test as
 #
 # Asks nothing, but that sudo may, where it is not run as root.
 set -euo pipefail
@@ -68,7 +68,7 @@ fi
 
 venv="${CARGO_TARGET_DIR:-target}/venv"
 if ! "$venv/bin/python3" -c 'import argon2, blake3, Crypto' 2> /dev/null; then
-    say "making a Python environment for scripts/decode.py in $venv"
+    say "making a Python environment for scripts/decode.py and recipe.py in $venv"
     python3 -m venv --clear "$venv"
     "$venv/bin/pip" install -q --disable-pip-version-check -r scripts/requirements.txt
 fi

@@ -166,6 +166,15 @@ pub trait Contents: Send + Sync {
     fn is_overwritten(&self, _file: BorrowedFd<'_>) -> Result<bool> {
         Ok(false)
     }
+    /// Does beforehand what a change needs that keeps the first `keep` bytes, so that those who read need not wait for it. Nothing has changed then.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn prepare(&self, _file: BorrowedFd<'_>, _keep: u64) -> Result<()> {
+        Ok(())
+    }
+    /// What is pending is to be forgotten: the contents are those of the file again.
+    fn revert(&mut self) {}
     /// The file has no name any more: what is pending need never be written. It can still be read.
     fn abandon(&mut self) {}
     /// Nobody has the file open: what was kept at hand for the next change can go, unless it is pending.

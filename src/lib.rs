@@ -4,13 +4,14 @@
 //! below are in that order, and each depends only on those above it (`tests/layering.rs` keeps it so):
 //! a [`secret`] is zeroed when dropped; a [`password`] comes from a person or a program and is made slow to guess; [`keys`] are derived from each other,
 //! and `plainview.toml` keeps the master key; a [`record`] is 4 KiB of a file, sealed; a [`name`] is an entry of a directory, sealed; a [`folder`] is what any kind of encrypted folder
-//! can do, and a [`vault`] is the kind that plainview makes; the [`view`] shows a folder in the clear; [`fuse`] lets the kernel ask it; [`mount`] starts
-//! and ends that; [`cli`] is what people type.
+//! can do, and a [`vault`] is the kind that plainview makes; the [`view`] shows a folder in the clear; [`fuse`] lets the kernel ask it, and an [`import`] moves
+//! what one view shows into another; [`mount`] starts and ends what the kernel asks; [`cli`] is what people type.
 
 pub mod cli;
 pub mod error;
 pub mod folder;
 pub mod fuse;
+pub mod import;
 pub mod keys;
 pub mod mount;
 pub mod name;

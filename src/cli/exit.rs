@@ -28,6 +28,8 @@ pub enum Code {
     Newer,
     /// 16: a file that was to be made is there already.
     Exists,
+    /// 17: not everything was imported.
+    Incomplete,
 }
 
 impl Code {
@@ -44,6 +46,7 @@ impl Code {
             Self::Damaged => 13,
             Self::Newer => 14,
             Self::Exists => 16,
+            Self::Incomplete => 17,
         }
     }
 }

@@ -3,7 +3,9 @@
 //! Knows how each command is spelled and which code it leaves with; does not know how anything is done. Keeps true: no secret is taken from an argument or
 //! the environment.
 
+mod args;
 pub mod exit;
+mod import;
 mod info;
 mod init;
 mod mount;
@@ -13,254 +15,14 @@ mod recipe;
 mod tests;
 mod umount;
 
-use crate::password::{self, Asking, Password, Source};
-use crate::recipe::{KeyError, RecipeKey};
-use clap::{Args, Parser, Subcommand};
+pub use args::*;
+
 use exit::{Code, Failure};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-
-/// The command line.
-#[derive(Debug, Parser)]
-#[command(
-    name = "plainview",
-    version,
-    about = "A folder that is encrypted on disk and shown in the clear while it is mounted"
-)]
-#[command(arg_required_else_help = true, max_term_width = 100, after_help = EXAMPLES)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-}
-
-const EXAMPLES: &str = "\
-Examples:
-  plainview init ~/Vault               make a vault
-  plainview mount ~/Vault ~/Private    show it in the clear
-  plainview umount ~/Private           only ciphertext is left";
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Make a vault in a new or empty directory
-    Init(InitArgs),
-    /// Show a vault in the clear on a mount point
-    Mount(MountArgs),
-    /// End a mount; when it returns, everything is on disk
-    Umount(UmountArgs),
-    /// Tell what can be known of a vault without its password
-    Info(InfoArgs),
-    /// Encrypt or decrypt single files as the Python recipe does
-    #[command(subcommand)]
-    Recipe(RecipeCommand),
-}
-
-/// Arguments of `plainview init`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal,
-unless --passfile or --extpass says otherwise.
-
-Examples:
-  plainview init ~/Vault
-  plainview init --plain-names ~/Vault
-  plainview init --kdf-memory 1G --kdf-passes 4 ~/Vault
-  plainview init --extpass 'pass show vault' ~/Vault")]
-pub struct InitArgs {
-    /// Leave names and symlink targets unencrypted
-    #[arg(long)]
-    pub plain_names: bool,
-    /// Memory that a guess at the password costs: 8MiB to 4GiB [default: 256MiB]
-    #[arg(long, value_name = "SIZE", value_parser = init::parse_memory_kib)]
-    pub kdf_memory: Option<u32>,
-    /// Passes over that memory: 1 to 1000 [default: 3]
-    #[arg(long, value_name = "N", value_parser = init::parse_passes)]
-    pub kdf_passes: Option<u32>,
-    /// Where the password comes from.
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// The directory to make, or an empty one
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-}
-
-/// Arguments of `plainview mount`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal,
-unless --passfile or --extpass says otherwise.
-
-Examples:
-  plainview mount ~/Vault ~/Private
-  plainview mount --ro --passfile /run/keys/vault ~/Vault ~/Private
-  plainview mount -f ~/Vault ~/Private -o allow_other")]
-pub struct MountArgs {
-    /// Stay in the foreground
-    #[arg(short, long)]
-    pub foreground: bool,
-    /// Mount read-only
-    #[arg(long)]
-    pub ro: bool,
-    /// Show the files NAME.enc of the PyCrypto article's program, and not a vault
-    #[arg(long)]
-    pub recipe: bool,
-    /// Where the key of a recipe folder comes from, if not from a password.
-    #[command(flatten)]
-    pub key: RecipeKeyArgs,
-    /// With --recipe: show other files, too, as they are and read-only
-    #[arg(long, requires = "recipe")]
-    pub show_others: bool,
-    /// Mount options, separated by commas; may be given several times
-    #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
-    pub options: Vec<String>,
-    /// Where the password comes from.
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// Be the child that a start in the background consists of; only ever given by the program itself.
-    #[arg(long, hide = true)]
-    pub background_child: bool,
-    /// The vault
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-    /// The directory to show it on
-    #[arg(value_name = "MOUNTPOINT")]
-    pub mountpoint: PathBuf,
-}
-
-/// Arguments of `plainview umount`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  plainview umount ~/Private")]
-pub struct UmountArgs {
-    /// The directory that a vault is shown on
-    #[arg(value_name = "MOUNTPOINT")]
-    pub mountpoint: PathBuf,
-}
-
-/// Arguments of `plainview info`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  plainview info ~/Vault
-  plainview info --json ~/Vault | jq .slots")]
-pub struct InfoArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// The vault
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-}
-
-/// The commands of `plainview recipe`.
-#[derive(Debug, Subcommand)]
-#[command(after_help = "\
-Examples:
-  plainview recipe encrypt notes.txt
-  plainview recipe decrypt notes.txt.enc")]
-pub enum RecipeCommand {
-    /// Encrypt files: FILE becomes FILE.enc, and stays
-    #[command(after_help = ENCRYPT_HELP)]
-    Encrypt(RecipeArgs),
-    /// Decrypt files: FILE.enc becomes FILE, and stays
-    #[command(after_help = DECRYPT_HELP)]
-    Decrypt(RecipeArgs),
-}
-
-const ENCRYPT_HELP: &str = "\
-This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the
-password is cheap; for anything new, make a vault (`plainview init`).
-
-Examples:
-  plainview recipe encrypt notes.txt
-  plainview recipe encrypt -o Encrypted *.jpg
-  plainview recipe encrypt --key-hex-file key.hex -o - notes.txt";
-
-const DECRYPT_HELP: &str = "\
-This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the
-password is cheap; for anything new, make a vault (`plainview init`).
-
-Examples:
-  plainview recipe decrypt notes.txt.enc
-  plainview recipe decrypt -o Plain *.enc
-  plainview recipe decrypt --passfile /run/keys/recipe -o - notes.txt.enc";
-
-/// Arguments of `plainview recipe encrypt` and `plainview recipe decrypt`.
-#[derive(Debug, Args)]
-pub struct RecipeArgs {
-    /// Where to: a file, or an existing directory, or - for standard output [default: beside FILE]
-    #[arg(short, long, value_name = "OUT")]
-    pub output: Option<PathBuf>,
-    /// Replace files that are there already
-    #[arg(long)]
-    pub force: bool,
-    /// Where the key comes from, if not from a password.
-    #[command(flatten)]
-    pub key: RecipeKeyArgs,
-    /// Where the password comes from.
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// The files
-    #[arg(value_name = "FILE", required = true)]
-    pub files: Vec<PathBuf>,
-}
-
-/// Where the key of recipe files comes from; without this, it is made of a password.
-#[derive(Debug, Args)]
-pub struct RecipeKeyArgs {
-    /// Take the key from this file: 32, 48 or 64 hexadecimal digits
-    #[arg(long, value_name = "F", conflicts_with_all = ["passfile", "extpass"])]
-    pub key_hex_file: Option<PathBuf>,
-}
-
-impl RecipeKeyArgs {
-    /// Gets the key, asking for the password if it is to come from that.
-    ///
-    /// # Errors
-    /// That none came from there, with what to do.
-    pub fn ask(&self, password: &PasswordArgs, asking: Asking) -> Result<RecipeKey, Failure> {
-        let Some(path) = &self.key_hex_file else {
-            return password.ask(asking).map(|password| RecipeKey::of_password(&password));
-        };
-        let read = File::open(path)
-            .map_err(KeyError::Read)
-            .and_then(|mut file| RecipeKey::read_hex(&mut file));
-        read.map_err(|error| Failure::other(format!("no key from {}: {error}", path.display())))
-    }
-}
-
-/// Where the password comes from; without these, the terminal, or one line of standard input when that is no terminal.
-#[derive(Debug, Args)]
-pub struct PasswordArgs {
-    /// Read the password from the first line of this file
-    #[arg(long, value_name = "F", conflicts_with = "extpass")]
-    pub passfile: Option<PathBuf>,
-    /// Run this program, without a shell, and take the first line that it prints as the password
-    #[arg(long, value_name = "CMD")]
-    pub extpass: Option<OsString>,
-}
-
-impl PasswordArgs {
-    /// Gets the password.
-    ///
-    /// # Errors
-    /// That none came from there, with what to do.
-    pub fn ask(&self, asking: Asking) -> Result<Password, Failure> {
-        let source = match (&self.passfile, &self.extpass) {
-            (Some(file), _) => Source::File(file),
-            (None, Some(command)) => Source::Program(command),
-            (None, None) => Source::Standard,
-        };
-        password::get(&source, asking).map_err(|error| Failure::other(error.to_string()))
-    }
-}
+use std::path::Path;
 
 /// Runs the command.
 ///
@@ -273,6 +35,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Umount(args) => umount::run(args),
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),
+        Command::Import(args) => import::run(args),
     }
 }
 

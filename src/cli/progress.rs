@@ -28,6 +28,11 @@ impl Progress {
         }
         self.0.set_position(done);
     }
+
+    /// Calls `say`, which writes to standard error, where the bar is not in its way.
+    pub(super) fn aside(&self, say: impl FnOnce()) {
+        self.0.suspend(say);
+    }
 }
 
 impl Drop for Progress {

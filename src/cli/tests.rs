@@ -3,10 +3,13 @@
 use super::*;
 use crate::keys::{Config, ConfigError, Names};
 use crate::password::NoMemory;
+use crate::password::{self, Asking, Source};
 use clap::CommandFactory;
+use clap::Parser;
 use std::fs;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// `plainview` with these arguments, of which it accepts the spelling.
@@ -23,7 +26,18 @@ fn refused(args: &str) -> clap::Error {
 #[test]
 fn the_command_line_is_well_formed_and_every_help_ends_with_examples() {
     Cli::command().debug_assert();
-    for command in ["", "init", "mount", "umount", "info", "recipe", "recipe encrypt", "recipe decrypt"] {
+    let commands = [
+        "",
+        "init",
+        "mount",
+        "umount",
+        "info",
+        "recipe",
+        "recipe encrypt",
+        "recipe decrypt",
+        "import",
+    ];
+    for command in commands {
         let help = refused(&format!("{command} --help")).to_string();
         let (_, examples) = help.split_once("\nExamples:\n").expect(command);
         assert!(examples.lines().all(|line| line.starts_with("  plainview ")), "{examples}");
@@ -83,6 +97,12 @@ fn wrong_usage_leaves_with_code_2() {
         "recipe decrypt --key-hex-file K --passfile P F",
         "recipe decrypt --key-hex-file K --extpass C F",
         "recipe decrypt --key 00 F",
+        "import F V",
+        "import --recipe F",
+        "import --recipe F V W",
+        "import --recipe --recipe-passfile f --recipe-extpass c F V",
+        "import --recipe --recipe-passfile f --recipe-key-hex-file k F V",
+        "import --recipe --passfile f --extpass c F V",
     ];
     for usage in usages {
         assert_eq!(refused(usage).exit_code(), 2, "{usage}");
@@ -273,7 +293,8 @@ fn every_failure_of_the_configuration_has_its_code_and_names_the_vault() {
         assert_eq!(failure.code().number(), code, "{error}");
         assert!(failure.to_string().contains("/the/vault"), "{failure}");
     }
-    assert_eq!([Code::InUse, Code::CannotMount, Code::Exists].map(Code::number), [8, 9, 16]);
+    let others = [Code::InUse, Code::CannotMount, Code::Exists, Code::Incomplete];
+    assert_eq!(others.map(Code::number), [8, 9, 16, 17]);
 }
 
 #[test]

@@ -267,8 +267,9 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn release(&self, _: &Request, ino: INodeNo, _: FileHandle, _: OpenFlags, _: Option<LockOwner>, _flush: bool, reply: ReplyEmpty) {
-        reply::empty(reply, self.count(|| self.call("release", ino, View::release)));
+    fn release(&self, _: &Request, ino: INodeNo, _: FileHandle, flags: OpenFlags, _: Option<LockOwner>, _flush: bool, reply: ReplyEmpty) {
+        let released = self.count(|| self.call("release", ino, |view, node| view.release(node, access(flags))));
+        reply::empty(reply, released);
     }
 
     fn fsync(&self, _: &Request, ino: INodeNo, _: FileHandle, datasync: bool, reply: ReplyEmpty) {
@@ -370,7 +371,7 @@ impl Filesystem for Adapter {
     fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32, reply: ReplyCreate) {
         match self.call("create", parent, |view, parent| {
             let mode = self.masked(view, parent, mode, umask)?;
-            view.create(caller(request), parent, name.as_bytes(), mode)
+            view.create(caller(request), parent, name.as_bytes(), mode, access(OpenFlags(flags)))
         }) {
             Ok(made) => reply.created(
                 &LIFETIME,

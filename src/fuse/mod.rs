@@ -30,6 +30,10 @@ const LIFETIME: Duration = Duration::from_secs(1);
 const MAX_WRITE: u32 = 1 << 20;
 /// How many requests for readahead and write-back may be under way.
 const MAX_BACKGROUND: u16 = 64;
+/// The same where changed files are replaced. The first change of a file copies it, and the others wait for that, each in a thread: some must be left.
+const MAX_BACKGROUND_REPLACED: u16 = 12;
+/// Threads beyond those that may wait so.
+const THREADS_LEFT: usize = 8;
 /// The device.
 const DEVICE: &str = "/dev/fuse";
 
@@ -57,7 +61,12 @@ impl Session {
         let mut config = fuser::Config::default();
         // The kernel has checked who may come in. fuser's own check would refuse what kernel threads and changed user ids send on behalf of those who may.
         config.acl = fuser::SessionACL::All;
-        config.n_threads = Some(threads);
+        let waiting = if view.counts_openers() {
+            usize::from(MAX_BACKGROUND_REPLACED)
+        } else {
+            0
+        };
+        config.n_threads = Some(threads.max(waiting + THREADS_LEFT));
         // A descriptor for each thread spares them a shared queue. Where only fusermount3 may open the device, they share the one it gave us.
         config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.

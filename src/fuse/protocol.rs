@@ -1,6 +1,6 @@
 //! What of the protocol is asked for, and what follows from what the kernel offers.
 
-use super::{Acls, MAX_BACKGROUND, MAX_WRITE};
+use super::{Acls, MAX_BACKGROUND, MAX_BACKGROUND_REPLACED, MAX_WRITE};
 use crate::view::View;
 use fuser::{Errno, FileHandle, FopenFlags, InitFlags, KernelConfig, ReplyOpen};
 use std::io;
@@ -68,7 +68,12 @@ pub(super) fn negotiate(config: &mut KernelConfig, view: &View, acls: Acls) -> i
     }
     // Both are within what fuser takes. Times have nanoseconds and readahead is as large as offered unless one says otherwise.
     let _ = config.set_max_write(MAX_WRITE);
-    let _ = config.set_max_background(MAX_BACKGROUND);
+    let background = if view.counts_openers() {
+        MAX_BACKGROUND_REPLACED
+    } else {
+        MAX_BACKGROUND
+    };
+    let _ = config.set_max_background(background);
     let opening = |capability| {
         if offered.contains(capability) {
             Opening::NotNeeded

@@ -58,6 +58,8 @@ pub enum Source<'a> {
 pub enum Asking {
     /// To open what it was set for.
     Existing,
+    /// As before, where passwords of several things are asked for: this one's.
+    ExistingOf(&'static str),
     /// To be set, so it is typed twice.
     New,
 }

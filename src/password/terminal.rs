@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 pub(super) fn ask(asking: Asking) -> Result<Password, PasswordError> {
     match asking {
         Asking::Existing => prompt("Password: "),
+        Asking::ExistingOf(what) => prompt(&format!("Password of {what}: ")),
         Asking::New => {
             let password = prompt("New password: ")?;
             let again = prompt("The same again: ")?;

@@ -27,7 +27,9 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
 }
 
 fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    let (wanted, have) = (xattr_names(from)?, xattr_names(to)?);
+    let (mut wanted, have) = (xattr_names(from)?, xattr_names(to)?);
+    // Who changes a file takes its capabilities away.
+    wanted.retain(|name| &**name != c"security.capability");
     // A new file gets those that its directory has for new files (default ACLs).
     for name in have.iter().filter(|name| !wanted.contains(name)) {
         allowed(name, rustix::fs::fremovexattr(to, name))?;
@@ -51,7 +53,7 @@ fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
 /// What came of a change of the attribute `name`, but for a label that the system gives to every file by itself, and nobody else may.
 fn allowed(name: &CStr, changed: Result<()>) -> Result<()> {
     match changed {
-        Err(Errno::PERM | Errno::OPNOTSUPP) if name.to_bytes().starts_with(b"security.") => Ok(()),
+        Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) if name.to_bytes().starts_with(b"security.") => Ok(()),
         changed => changed,
     }
 }

@@ -6,6 +6,7 @@ use super::{Attr, Caller, NodeId, SetAttr, SetTime, Time, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, Gid, Mode, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
+use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ impl View {
             Verdict::ChangedByOthers => self.reload(&inode)?,
             Verdict::Another => return Err(Error::Stale),
         }
-        Ok(self.attr(&inode, &stat))
+        self.attr(&inode, &stat)
     }
 
     /// What the operating system says of an inode.
@@ -43,15 +44,15 @@ impl View {
     }
 
     /// The attributes to show for an inode, from what the operating system says of it and what is not on disk yet.
-    pub(super) fn attr(&self, inode: &Arc<Inode>, stat: &Stat) -> Attr {
-        let size = self.plain_size(inode, stat);
+    pub(super) fn attr(&self, inode: &Arc<Inode>, stat: &Stat) -> Result<Attr> {
+        let size = self.plain_size(inode, stat)?;
         let kept = if self.is_read_only(inode) { 0o7555 } else { 0o7777 };
         let narrow = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
         let time = |secs: i64, nanos: u64| Time {
             secs,
             nanos: narrow(nanos),
         };
-        Attr {
+        Ok(Attr {
             node: inode.node,
             size,
             blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
@@ -65,15 +66,15 @@ impl View {
             gid: stat.st_gid,
             rdev: narrow(stat.st_rdev),
             blksize: 4096,
-        }
+        })
     }
 
-    fn plain_size(&self, inode: &Arc<Inode>, stat: &Stat) -> u64 {
+    fn plain_size(&self, inode: &Arc<Inode>, stat: &Stat) -> Result<u64> {
         if let Some(Open::File(file)) = self.descriptors.get(inode).as_deref() {
-            return file.len();
+            return Ok(file.len());
         }
         if let Some(size) = self.folder.plain_size(inode.kind, stat) {
-            return size;
+            return Ok(size);
         }
         let size = match inode.kind {
             FileType::Symlink => self
@@ -87,8 +88,11 @@ impl View {
             | FileType::BlockDevice
             | FileType::Unknown => self.with_file(inode, |file| Ok(file.len())),
         };
-        // What cannot be opened is still there to be seen.
-        size.unwrap_or_else(|_| u64::try_from(stat.st_size).unwrap_or(0))
+        match size {
+            // What may not be read, or cannot, is still there to be seen. For any other reason a wrong size would be taken for the right one.
+            Err(Error::Os(Errno::ACCESS | Errno::PERM | Errno::IO)) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+            size => size,
+        }
     }
 
     /// Changes attributes. A change of length by others than root takes set-user-id and set-group-id away, a change of owner always does (the operating system sees to that).
@@ -100,7 +104,7 @@ impl View {
         self.changeable(&inode)?;
         let change = inode.change();
         if let Some(size) = changes.size {
-            let resized = self.resize(&inode, size).and_then(|()| self.store_unopened(&inode));
+            let resized = self.resize_and_store(&inode, size);
             self.report(&inode, resized)?;
             if caller.uid != 0 {
                 self.with_handle(&inode, |fd| kill_privileges(fd, caller))?;
@@ -116,21 +120,26 @@ impl View {
             Ok((mark, rustix::fs::fstat(fd)?))
         })?;
         change.settle(mark, &stat);
-        Ok(self.attr(&inode, &stat))
+        self.attr(&inode, &stat)
     }
 
-    fn resize(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
-        self.change_contents(inode, |fd, contents| contents.resize(fd, size))
+    pub(super) fn resize(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
+        self.change_contents(inode, size, |fd, contents| contents.resize(fd, size))
     }
 
-    /// Calls `action` with a file's contents, locked for writing.
+    /// Calls `action` with a file's contents, locked for writing. It keeps the first `keep` bytes of them.
     pub(super) fn change_contents<T>(
         &self,
         inode: &Arc<Inode>,
+        keep: u64,
         action: impl FnOnce(BorrowedFd<'_>, &mut dyn crate::folder::Contents) -> Result<T>,
     ) -> Result<T> {
         let change = inode.change();
         self.with_file(inode, |file| {
+            if self.counts_openers() {
+                self.changeable(inode)?;
+                file.prepare(|body| body.contents.prepare(body.fd.as_fd(), keep))?;
+            }
             file.write(|body| {
                 self.make_writable(inode, body)?;
                 let result = action(body.fd.as_fd(), &mut *body.contents)?;

@@ -31,7 +31,7 @@ impl View {
     /// What the operating system says; what could be read before can be read after.
     pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges, origin: Origin) -> Result<()> {
         let inode = self.inode(node)?;
-        let written = self.change_contents(&inode, |fd, contents| match origin {
+        let written = self.change_contents(&inode, u64::MAX, |fd, contents| match origin {
             Origin::Application => {
                 contents.write_at(fd, offset, data)?;
                 privileges.apply(fd)
@@ -130,7 +130,7 @@ impl View {
     pub fn fallocate(&self, node: NodeId, how: Allocate, offset: u64, len: u64, privileges: Privileges) -> Result<()> {
         let inode = self.inode(node)?;
         let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
-        let done = self.change_contents(&inode, |fd, contents| {
+        let done = self.change_contents(&inode, u64::MAX, |fd, contents| {
             match how {
                 Allocate::Grow | Allocate::Keep => contents.allocate(fd, offset, len)?,
                 Allocate::Punch | Allocate::ZeroGrow | Allocate::ZeroKeep => contents.zero(fd, offset, len)?,

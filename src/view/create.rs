@@ -2,7 +2,7 @@
 
 use super::attributes::restore_privileges;
 use super::resolve::EntryAt;
-use super::{Caller, Entry, NodeId, Ownership, View};
+use super::{Access, Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
 use crate::folder::Storage;
 use crate::sys::descriptor;
@@ -10,17 +10,17 @@ use crate::sys::temporary::{Existing, Unnamed, write_all};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::Ordering;
 
 impl View {
-    /// Makes a regular file, and opens it.
+    /// Makes a regular file, and opens it with that access.
     ///
     /// # Errors
     /// EEXIST when the name is taken.
-    pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32) -> Result<Entry> {
+    pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32, access: Access) -> Result<Entry> {
         let made = self.make_regular(caller, parent, name, mode)?;
         if self.counts_openers() {
-            self.inode(made.attr.node)?.openers.fetch_add(1, Ordering::SeqCst);
+            let inode = self.inode(made.attr.node)?;
+            self.count_opener(&inode, access).inspect_err(|_| self.forget(made.attr.node, 1))?;
         }
         Ok(made)
     }
@@ -33,9 +33,14 @@ impl View {
         self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
         let stat = rustix::fs::fstat(&fd)?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
-        self.keep_file(&inode, fd, &stat, true)
-            .inspect_err(|_| self.forget(inode.node, 1))?;
-        Ok(inode.entry(self.attr(&inode, &stat)))
+        // Somebody may have looked it up already, and opened it.
+        let opening = inode.opening.lock();
+        if self.descriptors.get(&inode).is_none() {
+            self.keep_file(&inode, fd, &stat, true)
+                .inspect_err(|_| self.forget(inode.node, 1))?;
+        }
+        drop(opening);
+        Ok(inode.entry(self.attr(&inode, &stat)?))
     }
 
     /// A new, empty file at `at`, open for reading and writing.
@@ -149,7 +154,7 @@ impl View {
         }
         let stat = at.stat()?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
-        Ok(inode.entry(self.attr(&inode, &stat)))
+        Ok(inode.entry(self.attr(&inode, &stat)?))
     }
 
     /// Gives the entry that was just made away: only if it still is that one, since who may write to the vault could have put another there.

@@ -61,6 +61,11 @@ impl OpenFile {
         result
     }
 
+    /// Calls `action`, which prepares a change, with the contents, side by side with others that read. Only one does that at a time.
+    pub(super) fn prepare<T>(&self, action: impl FnOnce(&Body) -> T) -> T {
+        action(&self.body.upgradable_read())
+    }
+
     /// Calls `prepare` with the contents, side by side with others that read; if that returns something, calls `finish` with it and the contents, alone. Nothing is changed
     /// in between.
     pub(super) fn replace<T>(
@@ -81,7 +86,7 @@ impl OpenFile {
     }
 
     /// Whether there is something that only this state knows.
-    fn has_pending(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         self.body.try_read().is_none_or(|body| body.contents.has_pending())
     }
 }

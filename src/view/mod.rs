@@ -13,6 +13,7 @@ mod descriptors;
 mod inode;
 mod listing;
 mod namespace;
+mod openers;
 mod replace;
 mod resolve;
 mod table;
@@ -29,11 +30,11 @@ use inode::{Inode, Place, Verdict};
 use listing::Streams;
 use parking_lot::RwLock;
 use resolve::Directory;
-use rustix::fs::Stat;
+use rustix::fs::{Gid, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use table::Table;
 pub use types::*;
 
@@ -76,6 +77,11 @@ pub struct View {
     options: Options,
     /// Who owns what this process makes.
     daemon: Caller,
+    /// The groups that it is in.
+    groups: Vec<u32>,
+    /// How many files are open to be changed, where that is counted, and how many may be.
+    writers: AtomicUsize,
+    writers_max: usize,
     /// All known inodes. Leaf lock.
     table: RwLock<Table>,
     descriptors: Descriptors,
@@ -93,7 +99,13 @@ impl View {
         if let Some(inode) = table.get(NodeId::ROOT) {
             *inode.dir_id.write() = Some(folder.root());
         }
-        let descriptors = Descriptors::new(options.descriptors.saturating_sub(STREAMS).max(1));
+        let descriptors = options.descriptors.saturating_sub(STREAMS).max(1);
+        // A file that is replaced takes a second one while it is being changed, and a third for a moment.
+        let writers_max = (descriptors / 2).saturating_sub(STREAMS).max(1);
+        let descriptors = match folder.storage() {
+            Storage::InPlace => descriptors,
+            Storage::Replaced => descriptors / 2,
+        };
         let daemon = Caller {
             uid: rustix::process::geteuid().as_raw(),
             gid: rustix::process::getegid().as_raw(),
@@ -104,7 +116,14 @@ impl View {
             options,
             daemon,
             table: RwLock::new(table),
-            descriptors,
+            groups: rustix::process::getgroups()
+                .unwrap_or_default()
+                .into_iter()
+                .map(Gid::as_raw)
+                .collect(),
+            writers: AtomicUsize::new(0),
+            writers_max,
+            descriptors: Descriptors::new(descriptors),
             streams: Streams::new(STREAMS),
         })
     }
@@ -152,14 +171,17 @@ impl View {
     /// The first error, after trying all.
     pub fn sync_all(&self) -> Result<()> {
         let mut result = Ok(());
-        for (node, open) in self.descriptors.all() {
+        if self.counts_openers() {
+            result = self.store_all();
+        }
+        for (_, open) in self.descriptors.all() {
             let descriptors::Open::File(file) = &*open else { continue };
             let synced = match self.folder.storage() {
                 Storage::InPlace => file.write(|body| match body.writable {
                     true => body.contents.sync(body.fd.as_fd(), Durability::All),
                     false => Ok(()),
                 }),
-                Storage::Replaced => self.inode(node).and_then(|inode| self.store(&inode)),
+                Storage::Replaced => Ok(()),
             };
             result = result.and(synced);
         }
@@ -191,7 +213,7 @@ impl View {
                 self.book(dir, name, &stat, removals)
             };
             if let Some(inode) = booked {
-                return Ok(inode.entry(self.attr(&inode, &stat)));
+                return Ok(inode.entry(self.attr(&inode, &stat)?));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::{NodeId, Rename, View};
 use crate::error::{Error, Result};
 use crate::name::DirId;
 use parking_lot::MutexGuard;
-use rustix::fs::{AtFlags, FileType, RenameFlags, Stat};
+use rustix::fs::{AtFlags, FileType, RenameFlags};
 use rustix::io::Errno;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,6 +22,15 @@ struct Before {
 }
 
 impl Before {
+    /// Whether both are one inode. What was seen of one that was replaced in between may differ.
+    fn is_same(&self, other: &Self) -> bool {
+        match (&self.inode, &other.inode) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (None, None) => self.identity == other.identity,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     fn change(&self) -> Option<Change<'_>> {
         self.inode.as_deref().map(Inode::change)
     }
@@ -75,7 +84,7 @@ impl View {
     fn remove(&self, parent: NodeId, name: &[u8], flags: AtFlags) -> Result<()> {
         self.writable()?;
         let at = self.entry(parent, name, None)?;
-        let before = self.before_change(&at, &at.stat()?)?;
+        let before = self.before_change(&at)?;
         let _changes = (before.change(), at.parent().change());
         let remove = || Ok(rustix::fs::unlinkat(at.fd(), at.name.entry(), flags)?);
         let id = self.id_of(&before);
@@ -91,6 +100,7 @@ impl View {
         drop(moving);
         if removed.is_ok() {
             self.folder.after_entry(&at.name, at.fd());
+            self.give_up(&before);
         }
         removed
     }
@@ -102,16 +112,20 @@ impl View {
     pub fn rename(&self, parent: NodeId, name: &[u8], new_parent: NodeId, new_name: &[u8], how: Rename) -> Result<()> {
         self.writable()?;
         let from = self.entry(parent, name, None)?;
-        let moved = self.before_change(&from, &from.stat()?)?;
+        let moved = self.before_change(&from)?;
         let to = self.target(new_parent, new_name, moved.kind, how)?;
-        let victim = match to.stat() {
-            Ok(stat) => Some(self.before_change(&to, &stat)?),
+        let victim = match self.before_change(&to) {
+            Ok(victim) => Some(victim),
             Err(Error::Os(Errno::NOENT)) => None,
             Err(error) => return Err(error),
         };
         // Two links of one file: POSIX says that nothing happens.
-        if how == Rename::Replace && victim.as_ref().is_some_and(|victim| victim.identity == moved.identity) {
+        if how == Rename::Replace && victim.as_ref().is_some_and(|victim| victim.is_same(&moved)) {
             return Ok(());
+        }
+        // What replaces a file is to be whole on disk before that one goes.
+        if let (Some(inode), Some(_), Rename::Replace, true) = (&moved.inode, &victim, how, self.counts_openers()) {
+            self.store(inode)?;
         }
         let _changes = (moved.change(), victim.as_ref().and_then(Before::change));
         let _parents = (from.parent().change(), to.parent().change());
@@ -166,20 +180,43 @@ impl View {
             (Ok(()), None, _) => book_move(table, from, to, moved),
         });
         drop(moving);
+        if let (Ok(()), Some(victim)) = (&renamed, replaced) {
+            self.give_up(victim);
+        }
         renamed
     }
 
-    /// What is at an entry that goes or moves, if that may be.
-    fn before_change(&self, at: &EntryAt<'_>, stat: &Stat) -> Result<Before> {
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if self.folder.is_read_only(&at.name, kind) {
-            return Err(Errno::ROFS.into());
+    /// A change that could not be stored need not be any more, once its file is gone.
+    fn give_up(&self, before: &Before) {
+        if let Some(inode) = before
+            .inode
+            .as_ref()
+            .filter(|inode| inode.is_gone() && inode.held.load(Ordering::SeqCst))
+        {
+            // If it is not gone after all, it stays held.
+            let _ = self.store(inode);
         }
-        Ok(Before {
-            kind,
-            identity: Identity::of(stat),
-            inode: self.table.read().find(stat),
-        })
+    }
+
+    /// What is at an entry that goes or moves, if that may be.
+    fn before_change(&self, at: &EntryAt<'_>) -> Result<Before> {
+        loop {
+            let removals = at.parent().removals.load(Ordering::SeqCst);
+            let stat = at.stat()?;
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            if self.folder.is_read_only(&at.name, kind) {
+                return Err(Errno::ROFS.into());
+            }
+            let inode = self.table.read().find(&stat);
+            // One that was replaced meanwhile is known by what it is now.
+            if inode.is_some() || at.parent().removals.load(Ordering::SeqCst) == removals {
+                return Ok(Before {
+                    kind,
+                    identity: Identity::of(&stat),
+                    inode,
+                });
+            }
+        }
     }
 
     /// The entry that something of this kind is renamed to. What is there may be stored under another name than that: then it is of another kind, and POSIX says what that means.
@@ -275,10 +312,6 @@ impl View {
         } else if let Some(open) = self.descriptors.get(inode).or_else(|| kept.cloned()) {
             // Once more, since a lookup may have let go of it meanwhile. That too many are pinned was to be said before anything has gone.
             let _ = self.descriptors.pin(inode, &open);
-        }
-        // A change that could not be stored need not be any more.
-        if inode.is_gone() && inode.held.swap(false, Ordering::SeqCst) {
-            table.forget(inode.node, 1);
         }
     }
 

@@ -1,15 +1,14 @@
-//! Files that are stored anew as a whole ([`Storage::Replaced`]): when that is done, and how the new file takes the old one's place without anybody noticing.
+//! Files that are stored anew as a whole ([`Storage::Replaced`](crate::folder::Storage::Replaced)): when that is done, and how the new file takes the old one's place without anybody noticing.
 //!
 //! The kernel tells when such a file is opened, flushed and released; without an opener (truncate(2)) a change is stored at once. The new file is made and synced
 //! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
 //! what it is to the kernel, with another file behind it.
 
+use super::View;
 use super::descriptors::{Body, Open};
 use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
-use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
-use crate::folder::Storage;
 use crate::name::PlainName;
 use crate::sys::descriptor;
 use crate::sys::metadata;
@@ -32,96 +31,63 @@ struct Settled<'v, 'i> {
 }
 
 impl View {
-    /// Whether [`open`](Self::open), [`flush`](Self::flush) and [`release`](Self::release) have to be called.
-    pub fn counts_openers(&self) -> bool {
-        self.folder.storage() == Storage::Replaced
-    }
-
-    /// Somebody has opened a file, to change it or not.
-    ///
-    /// # Errors
-    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner.
-    pub fn open(&self, node: NodeId, access: Access) -> Result<()> {
-        let inode = self.inode(node)?;
-        if access == Access::ReadWrite {
-            self.changeable(&inode)?;
-            self.replaceable(&self.stat(&inode)?)?;
-        }
-        inode.openers.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Somebody has closed a file: what was changed is stored.
-    ///
-    /// # Errors
-    /// What the operating system says. The change is kept, can be read, and is stored by the next call that succeeds.
-    pub fn flush(&self, node: NodeId) -> Result<()> {
-        let inode = self.inode(node)?;
-        let stored = self.store(&inode);
-        self.report(&inode, stored)
-    }
-
-    /// One of those who had opened a file does not need it any more.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush).
-    pub fn release(&self, node: NodeId) -> Result<()> {
-        let inode = self.inode(node)?;
-        let stored = self.store(&inode);
-        let last = inode.openers.fetch_sub(1, Ordering::SeqCst) == 1;
-        if last
-            && !inode.is_gone()
-            && let Some(open) = self.descriptors.get(&inode)
-            && let Open::File(file) = &*open
-        {
-            file.write(|body| body.contents.release());
-        }
-        self.report(&inode, stored)
-    }
-
-    /// Stores what was changed in a file that nobody has open: nobody will close it.
-    pub(super) fn store_unopened(&self, inode: &Arc<Inode>) -> Result<()> {
-        if self.counts_openers() && inode.openers.load(Ordering::SeqCst) == 0 {
-            self.store(inode)
-        } else {
-            Ok(())
-        }
-    }
-
     /// Stores what was changed in a file, if anything was.
     pub(super) fn store(&self, inode: &Arc<Inode>) -> Result<()> {
         let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
         let Open::File(file) = &*open else { return Ok(()) };
         let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
-        match &stored {
-            // It must stay known as long as only its state knows the change, and has to be stored.
-            Err(_) => self.change_table(|table| {
-                if !inode.is_gone() && !inode.held.swap(true, Ordering::SeqCst) {
-                    table.hold(inode.node);
-                }
-            }),
-            Ok(()) if inode.held.swap(false, Ordering::SeqCst) => self.forget(inode.node, 1),
-            Ok(()) => {}
-        }
+        self.keep_known(inode, stored.is_err());
         stored
+    }
+
+    /// Stores what was changed in any file.
+    pub(super) fn store_all(&self) -> Result<()> {
+        let mut pending: Vec<_> = self.descriptors.all();
+        pending.retain(|(_, open)| matches!(&**open, Open::File(file) if file.has_pending()));
+        let mut nodes: Vec<_> = pending.into_iter().map(|(node, _)| node).collect();
+        // Those that there is no room for once more, when the others have given theirs back.
+        nodes.retain(|node| {
+            self.inode(*node).is_ok_and(|inode| {
+                self.store(&inode).is_err() || {
+                    self.let_go(&inode);
+                    false
+                }
+            })
+        });
+        let mut result = Ok(());
+        for node in nodes {
+            let inode = self.inode(node)?;
+            let stored = self.store(&inode);
+            if let Err(error) = &stored {
+                log::error!("cannot be stored, its changes are lost: {}: {error}", self.path(&inode).display());
+            }
+            result = result.and(stored);
+        }
+        result
+    }
+
+    /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.
+    pub(super) fn keep_known(&self, inode: &Inode, is_kept: bool) {
+        if inode.held.load(Ordering::SeqCst) != is_kept {
+            self.change_table(|table| match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
+                (false, true) => table.hold(inode.node),
+                (true, false) => table.forget(inode.node, 1),
+                (true, true) | (false, false) => {}
+            });
+        }
     }
 
     /// Makes the entries of a file durable.
     pub(super) fn sync_entries(&self, inode: &Inode) -> Result<()> {
         for place in inode.places() {
             let dir = self.directory_of(&place.parent)?;
-            sync_directory(dir.fd())?;
+            match sync_directory(dir.fd()) {
+                // Not every filesystem syncs directories, and not every directory may be read by us.
+                Err(Errno::INVAL | Errno::ACCESS) => rustix::fs::syncfs(&self.root)?,
+                synced => synced?,
+            }
         }
         Ok(())
-    }
-
-    /// Refuses changes of a file that may be changed but is somebody else's: the new one would be ours.
-    pub(super) fn replaceable(&self, stat: &Stat) -> Result<()> {
-        if self.daemon.uid == 0 || stat.st_uid == self.daemon.uid {
-            Ok(())
-        } else {
-            Err(Errno::PERM.into())
-        }
     }
 
     /// A new file with the contents of `body`; none where the file has no name. Nothing at all where nothing was changed.
@@ -142,6 +108,10 @@ impl View {
     /// Puts the new file in the place of the old one.
     fn put_new(&self, inode: &Arc<Inode>, body: &mut Body, new: Option<Unnamed>) -> Result<()> {
         let (Some(mut new), Some(settled)) = (new, self.settled(inode)?) else {
+            // It may have a name that nobody has looked up.
+            if rustix::fs::fstat(&body.fd)?.st_nlink > 0 {
+                return Err(Error::Stale);
+            }
             body.contents.abandon();
             return Ok(());
         };
@@ -157,7 +127,13 @@ impl View {
         self.change_table(|table| table.expect(inode, &stat));
         let mut put = Vec::new();
         let mut failed = None;
-        for (place, dir) in &settled.places {
+        let is_there = |(place, dir): &&(Place, Directory<'_>)| dir.stat(&place.name).is_ok();
+        let (there, gone): (Vec<_>, Vec<_>) = settled.places.iter().partition(is_there);
+        for (place, dir) in there.into_iter().chain(gone) {
+            // An entry that another program has moved away is where that has moved it.
+            if !put.is_empty() && dir.stat(&place.name).is_err() {
+                continue;
+            }
             match self.put_at(inode, &mut new, place, dir, old) {
                 Ok(place) => put.push(place),
                 Err(error) => failed = Some(error),

@@ -9,7 +9,10 @@ use crate::name::{CipherName, DirId};
 use crate::sys::descriptor;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -340,7 +343,7 @@ impl View {
             return Ok(());
         }
         if self.folder.storage() == Storage::Replaced {
-            self.replaceable(&rustix::fs::fstat(&body.fd)?)?;
+            self.replaceable(inode, &rustix::fs::fstat(&body.fd)?)?;
         } else {
             let _change = inode.change();
             let fd = body.fd.as_fd();
@@ -405,12 +408,21 @@ impl View {
         Ok(handle)
     }
 
+    /// Where an inode lies in the vault, for messages. One that was made or replaced by us has no path of its own that the kernel would tell.
+    pub(super) fn path(&self, inode: &Arc<Inode>) -> PathBuf {
+        let placed = inode.place().and_then(|place| {
+            let dir = self.directory_of(&place.parent).ok()?;
+            Some(Path::new(&descriptor::path(dir.fd())).join(OsStr::from_bytes(place.name.entry().to_bytes())))
+        });
+        placed.unwrap_or_else(|| self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default().into())
+    }
+
     /// Logs damage in an inode, once, by its path in the vault.
     pub(super) fn report<T>(&self, inode: &Arc<Inode>, result: Result<T>) -> Result<T> {
         if let Err(error @ (Error::Damage(_) | Error::Undecodable(_) | Error::Recipe(_))) = &result
             && !inode.damage_logged.swap(true, Ordering::Relaxed)
         {
-            let path = self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default();
+            let path = self.path(inode);
             log::error!("damaged: {}: {error}", path.display());
         }
         result

@@ -101,17 +101,17 @@ impl Table {
         self.given.insert(identity, inode.node);
     }
 
-    /// Books that it has taken its place, at those of its `places` alone.
+    /// Books that it has taken its place, at those of its `places` alone. Who has looked at one of them before has seen the old file, and looks again.
     pub(super) fn replaced(&mut self, inode: &Arc<Inode>, places: &[Place]) {
         self.given.remove(&inode.identity());
         inode.become_next();
-        let elsewhere: Vec<_> = inode
-            .places()
-            .into_iter()
-            .filter(|place| !places.iter().any(|kept| kept.is(&place.parent, &place.name)))
-            .collect();
-        for place in elsewhere {
-            self.remove_place(Some(inode), &place.parent, &place.name);
+        self.moves += 1;
+        for place in inode.places() {
+            if places.iter().any(|kept| kept.is(&place.parent, &place.name)) {
+                place.parent.removals.fetch_add(1, Ordering::SeqCst);
+            } else {
+                self.remove_place(Some(inode), &place.parent, &place.name);
+            }
         }
     }
 

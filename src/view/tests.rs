@@ -31,7 +31,7 @@ fn fresh() -> (tempfile::TempDir, View) {
 }
 
 fn put(view: &View, parent: NodeId, name: &[u8], data: &[u8]) -> NodeId {
-    let node = view.create(ME, parent, name, 0o644).unwrap().attr.node;
+    let node = view.create(ME, parent, name, 0o644, Access::ReadWrite).unwrap().attr.node;
     view.write(node, 0, data, Privileges::Keep, Origin::Application).unwrap();
     node
 }
@@ -72,7 +72,7 @@ fn what_is_written_is_read_also_by_another_view() {
     let (dir, view) = fresh();
     let sub = view.mkdir(ME, NodeId::ROOT, b"sub", 0o755).unwrap().attr.node;
     put(&view, sub, b"file", b"hello");
-    assert_eq!(errno(view.create(ME, sub, b"file", 0o644)), Errno::EXIST);
+    assert_eq!(errno(view.create(ME, sub, b"file", 0o644, Access::ReadWrite)), Errno::EXIST);
     let again = view_of(dir.path(), Names::Encrypted, 100);
     let sub = again.lookup(NodeId::ROOT, b"sub").unwrap().attr.node;
     let file = again.lookup(sub, b"file").unwrap();
@@ -148,7 +148,10 @@ fn every_length_of_name_works_and_leaves_nothing_behind() {
         view.forget(made, 1);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{len}");
     }
-    assert_eq!(errno(view.create(ME, NodeId::ROOT, &[b'x'; 256], 0o644)), Errno::NAMETOOLONG);
+    assert_eq!(
+        errno(view.create(ME, NodeId::ROOT, &[b'x'; 256], 0o644, Access::ReadWrite)),
+        Errno::NAMETOOLONG
+    );
 }
 
 #[test]
@@ -336,7 +339,10 @@ fn plain_names_are_plain_and_ours_are_refused() {
     assert_eq!(std::fs::read_link(dir.path().join("link")).unwrap(), Path::new("target"));
     let file = dir.path().join("moved").join(OsStr::from_bytes(&[b'n'; 255]));
     assert_eq!(std::fs::read(file).unwrap().len(), 48 + 56 + 6);
-    assert_eq!(errno(view.create(ME, NodeId::ROOT, b"plainview.toml", 0o644)), Errno::PERM);
+    assert_eq!(
+        errno(view.create(ME, NodeId::ROOT, b"plainview.toml", 0o644, Access::ReadWrite)),
+        Errno::PERM
+    );
     std::fs::write(dir.path().join("plainview.toml"), "").unwrap();
     assert_eq!(names(&view, NodeId::ROOT), [b"link".to_vec(), b"moved".to_vec()]);
     assert_eq!(errno(view.lookup(NodeId::ROOT, b"plainview.toml")), Errno::NOENT);
@@ -376,7 +382,7 @@ fn a_read_only_view_changes_nothing() {
     let node = view.lookup(NodeId::ROOT, b"file").unwrap().attr.node;
     assert_eq!(get(&view, node), b"there");
     assert_eq!(errno(view.write(node, 0, b"x", Privileges::Keep, Origin::Application)), Errno::ROFS);
-    assert_eq!(errno(view.create(ME, NodeId::ROOT, b"new", 0o644)), Errno::ROFS);
+    assert_eq!(errno(view.create(ME, NodeId::ROOT, b"new", 0o644, Access::ReadWrite)), Errno::ROFS);
     assert_eq!(errno(view.unlink(NodeId::ROOT, b"file")), Errno::ROFS);
     assert_eq!(
         errno(view.rename(NodeId::ROOT, b"file", NodeId::ROOT, b"new", Rename::Replace)),

@@ -53,6 +53,15 @@ pub(crate) fn fill(dir: &Path) {
     set_times(dir);
 }
 
+/// As [`fill`], but only what any kind of folder can hold: no hard links, and no name of more than 251 bytes.
+pub(crate) fn fill_with_less(dir: &Path) {
+    sizes(&dir.join("sizes"));
+    sparse(&dir.join("sparse"));
+    renamed(&dir.join("renamed"));
+    metadata(&dir.join("metadata"));
+    set_times(dir);
+}
+
 /// As [`fill`], as `who`.
 pub(crate) fn fill_as(who: Who, dir: &Path) {
     who.run(|| fill(dir));
@@ -184,7 +193,7 @@ fn metadata(dir: &Path) {
 }
 
 /// Gives everything in `dir` a time of its own, to the nanosecond, from the leaves up.
-fn set_times(dir: &Path) {
+pub(crate) fn set_times(dir: &Path) {
     let mut entries: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap()).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for (number, entry) in entries.iter().enumerate() {

@@ -16,11 +16,17 @@ fn python() -> Option<PathBuf> {
     [ours, PathBuf::from("/usr/bin/python3")].into_iter().find(has_packages)
 }
 
-fn decodes(options: Options) {
-    let Some(python) = python() else {
+/// [`python`]; if there is none, says that this test is skipped.
+pub(crate) fn python_or_skip() -> Option<PathBuf> {
+    let python = python();
+    if python.is_none() {
         skipped("no Python with blake3, argon2-cffi and pycryptodome; scripts/setup.sh makes one");
-        return;
-    };
+    }
+    python
+}
+
+fn decodes(options: Options) {
+    let Some(python) = python_or_skip() else { return };
     let vault = Vault::new(options);
     let source = vault.scratch().dir("source", Who::me());
     corpus::fill(&source);

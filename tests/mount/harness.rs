@@ -1,8 +1,10 @@
-//! A vault and its mount, for one test: made, mounted, watched, checked at the unmount, and cleaned up whatever happens.
+//! A vault and its mount, for one test: made, mounted, watched, checked at the unmount, and cleaned up whatever happens. A recipe folder is the same
+//! to a test, but for its [`Kind`].
 //!
 //! A test uses [`Vault::new`], [`Vault::mount`], [`Mounted::path`], [`Mounted::unmount`]. The unmount is where the daemon's conduct is checked: its exit
 //! code, its log (a warning or an error fails the test unless it was announced), and its descriptors (as many at the end as at the beginning).
 
+use crate::corpus::noise;
 pub(crate) use crate::mounted::Mounted;
 use crate::people::{Who, run};
 use crate::places::Scratch;
@@ -27,11 +29,31 @@ pub(crate) enum Names {
     Plain,
 }
 
+/// What is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What `plainview init` makes.
+    Vault,
+    /// A directory of recipe files.
+    Recipe(Key),
+}
+
+/// What opens a recipe folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// [`PASSWORD`].
+    Password,
+    /// So many bytes, in a file in hexadecimal.
+    Raw(usize),
+}
+
 /// What kind of vault.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Who makes it, and mounts it by default.
     pub(crate) owner: Who,
+    /// Whether it is one.
+    pub(crate) kind: Kind,
     /// Whether it encrypts names.
     pub(crate) names: Names,
     /// Below which directory; the system's temporary one by default.
@@ -44,6 +66,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             owner: Who::me(),
+            kind: Kind::Vault,
             names: Names::Encrypted,
             base: None,
             directory: "vault",
@@ -56,12 +79,22 @@ impl Options {
     pub(crate) fn of(owner: Who) -> Self {
         Self { owner, ..Self::default() }
     }
+
+    /// A recipe folder of `owner`.
+    pub(crate) fn recipe(owner: Who, key: Key) -> Self {
+        Self {
+            kind: Kind::Recipe(key),
+            directory: "folder",
+            ..Self::of(owner)
+        }
+    }
 }
 
-/// A vault in a temporary directory, which also holds the mount point and the password file.
+/// A vault in a temporary directory, which also holds the mount point and the file with the password or key.
 pub(crate) struct Vault {
     scratch: Scratch,
     owner: Who,
+    kind: Kind,
     path: PathBuf,
     point: PathBuf,
     passfile: PathBuf,
@@ -71,27 +104,42 @@ pub(crate) struct Vault {
 }
 
 impl Vault {
-    /// Makes a vault with the cheapest key derivation there is.
+    /// Makes a vault with the cheapest key derivation there is, or an empty recipe folder.
     pub(crate) fn new(options: Options) -> Self {
+        let scratch = Scratch::new(options.owner, options.base.as_deref());
+        let path = scratch.dir(options.directory, options.owner);
+        let vault = Self::around(scratch, path, &options);
+        if options.kind == Kind::Vault {
+            let mut init = vault.plainview(options.owner, &["init", "--kdf-memory", "8M", "--kdf-passes", "1"]);
+            if options.names == Names::Plain {
+                init.arg("--plain-names");
+            }
+            run(init.arg("--passfile").arg(&vault.passfile).arg(&vault.path)).ok();
+        }
+        vault
+    }
+
+    /// What is at `path` already, to be mounted in a temporary directory of its own.
+    pub(crate) fn at(path: &Path, options: &Options) -> Self {
+        Self::around(Scratch::new(options.owner, options.base.as_deref()), path.to_owned(), options)
+    }
+
+    fn around(scratch: Scratch, path: PathBuf, options: &Options) -> Self {
         let owner = options.owner;
-        let scratch = Scratch::new(owner, options.base.as_deref());
-        let (path, point) = (scratch.dir(options.directory, owner), scratch.dir("mnt", owner));
-        let passfile = scratch.file("passfile", format!("{PASSWORD}\n").as_bytes(), owner);
-        let vault = Self {
-            scratch,
+        let secret = match options.kind {
+            Kind::Vault | Kind::Recipe(Key::Password) => PASSWORD.to_owned(),
+            Kind::Recipe(Key::Raw(len)) => noise(7, len).iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        Self {
             owner,
+            kind: options.kind,
             path,
-            point,
-            passfile,
+            point: scratch.dir("mnt", owner),
+            passfile: scratch.file("passfile", format!("{secret}\n").as_bytes(), owner),
+            scratch,
             logs: Scratch::new(Who::me(), None),
             mounts: AtomicU32::new(0),
-        };
-        let mut init = vault.plainview(owner, &["init", "--kdf-memory", "8M", "--kdf-passes", "1"]);
-        if options.names == Names::Plain {
-            init.arg("--plain-names");
         }
-        run(init.arg("--passfile").arg(&vault.passfile).arg(&vault.path)).ok();
-        vault
     }
 
     /// The directory with the ciphertext.
@@ -104,7 +152,17 @@ impl Vault {
         &self.point
     }
 
-    /// A file with the password.
+    /// Who made it, and mounts it by default.
+    pub(crate) fn owner(&self) -> Who {
+        self.owner
+    }
+
+    /// Whether it is a vault.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// A file with the password, or with the key.
     pub(crate) fn passfile(&self) -> &Path {
         &self.passfile
     }
@@ -122,11 +180,13 @@ impl Vault {
     /// `plainview mount` of this vault with the further arguments `args`, not yet run.
     pub(crate) fn mount_command(&self, who: Who, args: &[&str]) -> Command {
         let mut command = self.plainview(who, &["mount"]);
-        command
-            .args(args)
-            .arg("--passfile")
-            .arg(&self.passfile)
-            .args([&self.path, &self.point]);
+        let secret: &[&str] = match self.kind {
+            Kind::Vault => &["--passfile"],
+            Kind::Recipe(Key::Password) => &["--recipe", "--passfile"],
+            Kind::Recipe(Key::Raw(_)) => &["--recipe", "--key-hex-file"],
+        };
+        command.args(args).args(secret);
+        command.args([&self.passfile, &self.path, &self.point]);
         command
     }
 

@@ -1,5 +1,6 @@
 //! What the other tests stand on: the helpers that need no vault.
 
+use crate::cuts::Disk;
 use crate::people::{USER, Who, root_or_skip, run};
 use crate::places::{Scratch, SmallFilesystem, mount_at};
 use crate::tree::Tree;
@@ -53,6 +54,33 @@ fn small_filesystems_come_and_go() {
         assert_eq!(mount_at(&point), None);
         assert!(!point.exists());
     }
+}
+
+/// What was synced is there after a power cut, what was not is not; and a file renamed without care is lost, so that a test can tell care from its absence.
+#[test]
+fn a_cut_disk_has_what_was_synced_until_then() {
+    let Some(disk) = root_or_skip().then(|| Disk::new(32)).flatten() else {
+        return;
+    };
+    let path = disk.path();
+    let synced = |path: &Path| std::fs::File::open(path).unwrap().sync_all().unwrap();
+    std::fs::write(path.join("synced"), b"old").unwrap();
+    synced(&path.join("synced"));
+    synced(path);
+    let before = disk.cut();
+    std::fs::write(path.join("careless"), b"new").unwrap();
+    std::fs::rename(path.join("careless"), path.join("synced")).unwrap();
+    synced(path);
+    let careless = disk.cut();
+    synced(&path.join("synced"));
+    std::fs::write(path.join("not synced"), b"lost").unwrap();
+    let after = disk.cut();
+    for (cut, contents) in [(before, "old"), (careless, ""), (after, "new")] {
+        let disk = cut.mount();
+        assert_eq!(std::fs::read_to_string(disk.path().join("synced")).unwrap(), contents);
+        assert!(!disk.path().join("not synced").exists());
+    }
+    assert_eq!(std::fs::read(path.join("not synced")).unwrap(), b"lost", "the disk itself goes on");
 }
 
 #[test]

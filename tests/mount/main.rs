@@ -7,6 +7,7 @@
 
 mod cli;
 mod corpus;
+mod cuts;
 mod decode;
 mod differential;
 mod files;
@@ -20,6 +21,7 @@ mod permissions;
 mod places;
 mod posix;
 mod programs;
+mod recipe;
 mod refusals;
 mod space;
 mod tamper;

@@ -140,25 +140,25 @@ impl SmallFilesystem {
         Self::in_file(&["mkfs.xfs", "-q"], 400)
     }
 
-    /// A Btrfs filesystem.
-    pub(crate) fn btrfs() -> Self {
-        Self::in_file(&["mkfs.btrfs", "-q"], 400)
+    /// A btrfs filesystem in a file of `mib` MiB, at least 128.
+    pub(crate) fn btrfs(mib: u32) -> Self {
+        Self::in_file(&["mkfs.btrfs", "-q"], mib)
     }
 
     /// A filesystem that the command `make` makes in a file of `mib` MiB.
     fn in_file(make: &[&str], mib: u32) -> Self {
         let scratch = Scratch::new(Who::Root, None);
-        let point = scratch.dir("disk", Who::Root);
-        let image = scratch.file("image", b"", Who::Root);
-        std::fs::File::options()
-            .write(true)
-            .open(&image)
-            .unwrap()
-            .set_len(u64::from(mib) << 20)
-            .unwrap();
+        let image = new_image(&scratch, mib);
         run(Who::Root.command(make[0]).args(&make[1..]).arg(&image)).ok();
+        Self::in_image(scratch, &image, &[])
+    }
+
+    /// The filesystem in the file `image`, mounted in `scratch` with the further `options`.
+    pub(crate) fn in_image(scratch: Scratch, image: &Path, options: &[&str]) -> Self {
+        let point = scratch.dir("filesystem", Who::Root);
         // mount(8) makes a loop device that detaches itself with the unmount.
-        run(Who::Root.command("mount").args(["-o", "loop"]).args([&image, &point])).ok();
+        let options = [&["loop"], options].concat().join(",");
+        run(Who::Root.command("mount").arg("-o").arg(options).args([image, &point])).ok();
         std::fs::set_permissions(&point, PermissionsExt::from_mode(0o777)).unwrap();
         Self { scratch, point }
     }
@@ -194,6 +194,14 @@ impl Drop for SmallFilesystem {
         detach(&self.point);
         debug_assert!(self.point.starts_with(self.scratch.path()));
     }
+}
+
+/// A file of `mib` MiB, all holes, in `scratch`.
+fn new_image(scratch: &Scratch, mib: u32) -> PathBuf {
+    let image = scratch.file("image", b"", Who::Root);
+    let file = std::fs::File::options().write(true).open(&image).unwrap();
+    file.set_len(u64::from(mib) << 20).unwrap();
+    image
 }
 
 /// Another place for the directory `original`, where everyone can reach it; it cannot be changed there. Needs root.

@@ -60,6 +60,8 @@ pub(super) struct RecipeFile {
     written: Mutex<Option<Header>>,
     /// All of the contents, from the first change on. Then the file on disk is not looked at any more.
     scratch: Option<Scratch>,
+    /// One that was made for a change to come, and how many bytes were copied to it. Leaf lock.
+    prepared: Mutex<Option<(u64, Scratch)>>,
     /// Whether the scratch file holds something else than the file on disk.
     changed: bool,
     /// Whether the file has no name any more, so that nothing need be written.
@@ -79,6 +81,7 @@ impl RecipeFile {
             stored,
             written: Mutex::new(None),
             scratch: None,
+            prepared: Mutex::new(None),
             changed: false,
             abandoned: false,
         })
@@ -107,9 +110,10 @@ impl RecipeFile {
             return Err(Error::Stale);
         }
         disk::touch(file)?;
-        let mut scratch = match self.scratch.take() {
-            Some(scratch) => scratch,
-            None => self.copied(file, keep)?,
+        let prepared = self.prepared.get_mut().take().filter(|(kept, _)| *kept == keep);
+        let mut scratch = match (self.scratch.take(), prepared) {
+            (Some(scratch), _) | (None, Some((_, scratch))) => scratch,
+            (None, None) => self.copied(file, keep)?,
         };
         let result = action(&mut scratch);
         // Where nothing had changed, the file on disk is all that is needed.
@@ -120,7 +124,8 @@ impl RecipeFile {
     /// As [`in_scratch`](Self::in_scratch), for what changes the contents.
     fn change(&mut self, file: BorrowedFd<'_>, keep: u64, action: impl FnOnce(&mut Scratch) -> Result<()>) -> Result<()> {
         self.in_scratch(file, keep, action)?;
-        self.changed = true;
+        // Also of an abandoned file: it may have had another name after all.
+        (self.changed, self.abandoned) = (true, false);
         Ok(())
     }
 
@@ -241,12 +246,31 @@ impl Contents for RecipeFile {
         Ok(!self.stored.is(file)?)
     }
 
+    fn prepare(&self, file: BorrowedFd<'_>, keep: u64) -> Result<()> {
+        // What cannot be read, the change itself will tell of.
+        let (Ok(len), None) = (self.readable_len(), &self.scratch) else {
+            return Ok(());
+        };
+        let keep = keep.min(len);
+        if keep == 0 || !self.stored.is(file)? || self.prepared.lock().as_ref().is_some_and(|(kept, _)| *kept == keep) {
+            return Ok(());
+        }
+        let scratch = self.copied(file, keep)?;
+        *self.prepared.lock() = Some((keep, scratch));
+        Ok(())
+    }
+
+    fn revert(&mut self) {
+        (self.scratch, self.changed) = (None, false);
+    }
+
     fn abandon(&mut self) {
         self.abandoned = true;
     }
 
     /// Lets go of a scratch file that holds what the file on disk holds. That of an abandoned file stays, for no other one holds what it does.
     fn release(&mut self) {
+        *self.prepared.get_mut() = None;
         if !self.changed {
             self.scratch = None;
         }

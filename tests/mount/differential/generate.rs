@@ -5,10 +5,10 @@ use super::names::Taste;
 use super::op::{AtOp, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
 use super::paths::Want;
 use super::side::{SLOTS, Side};
-use super::values::{Values, ZeroRange};
+use super::values::{Abilities, Values};
 use crate::people::Who;
 use rand::RngExt;
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, RenameFlags};
 use std::collections::VecDeque;
 
 /// How many paths with attributes are remembered.
@@ -35,9 +35,9 @@ pub(super) enum Actor {
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, zero_range: ZeroRange, actor: Actor) -> Self {
+    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, abilities: Abilities, actor: Actor) -> Self {
         Self {
-            values: Values::new(seed, clock, taste, zero_range),
+            values: Values::new(seed, clock, taste, abilities),
             queue: VecDeque::new(),
             marked: VecDeque::new(),
             actor,
@@ -174,6 +174,7 @@ impl Generator {
             }
             91..98 => Op::At(existing, AtOp::ReadDir { room: self.room() }),
             98 => Op::At(existing, AtOp::Sweep { room: self.room() }),
+            _ if self.values.taste == Taste::Recipe => Op::At(existing, AtOp::ReadDir { room: self.room() }),
             _ => Op::NameMax,
         }
     }
@@ -188,8 +189,15 @@ impl Generator {
                 path: [from.path.as_slice(), b"/", &self.values.name()].concat(),
             };
         }
-        if self.values.chance(72) {
-            return Op::Two(from, to, TwoOp::Rename(self.values.rename_flags()));
+        if self.values.taste == Taste::Recipe || self.values.chance(72) {
+            let flags = self.values.rename_flags();
+            // Stored under names of different forms, they cannot change places in one step.
+            let different = || plain.is_directory(&from) != plain.is_directory(&to);
+            let flags = match self.values.taste == Taste::Recipe && flags.contains(RenameFlags::EXCHANGE) && different() {
+                true => RenameFlags::empty(),
+                false => flags,
+            };
+            return Op::Two(from, to, TwoOp::Rename(flags));
         }
         let flags = self.values.pick(&[AtFlags::empty(), AtFlags::SYMLINK_FOLLOW], AtFlags::empty());
         Op::Two(from, to, TwoOp::Link(flags))

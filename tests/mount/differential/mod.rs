@@ -1,8 +1,9 @@
 //! The same operations on the mount and on a plain directory of the same filesystem: what every call answers is compared, errno by errno, and the trees are
 //! compared again and again.
 //!
-//! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are, how a rename says that a directory is not empty), in `values` (attributes
-//! with names that do not fit, targets near the limit). Everything else must be equal.
+//! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are, how a rename says that a
+//! directory is not empty), in `values` (attributes with names that do not fit, targets near the limit), in `names` (what a recipe folder cannot hold). Everything
+//! else must be equal.
 //!
 //! The operations come from a seed, which a failure prints: `PLAINVIEW_TEST_SEED` gives it back, `PLAINVIEW_TEST_OPS` says how many there are to be, and
 //! `PLAINVIEW_TEST_SHOWN` how many of the last ones a failure lists.
@@ -24,7 +25,7 @@ mod tree;
 mod user;
 mod values;
 
-use crate::harness::{Names, Options, Vault};
+use crate::harness::{Key, Names, Options, Vault};
 use crate::people::{Who, root_or_skip};
 use generate::Actor;
 use names::Taste;
@@ -34,8 +35,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Operations of a whole run, unless the environment says otherwise.
-const OPERATIONS: u64 = 20_000;
 /// Operations between two comparisons of the trees.
 const COMPARE: u64 = 500;
 /// Comparisons between two times that the kernel is made to forget what it knows.
@@ -73,6 +72,8 @@ fn make_tree(below: &Path) -> PathBuf {
 
 /// The ACLs of the plain directory are enforced, so those of the mount have to be as well wherever there are any.
 const ACLS: &[&str] = &["-o", "acl"];
+/// The same, for others as well.
+const ACLS_FOR_ALL: &[&str] = &["-o", "allow_other,acl"];
 
 /// A short run as root below the directory `base`.
 pub(crate) fn short_run(base: &Path) {
@@ -83,8 +84,8 @@ pub(crate) fn short_run(base: &Path) {
     differential(options, Taste::AnyName, ACLS, Actor::Same, 3000);
 }
 
-/// Runs operations on a mount and beside it, with restarts: as many as `by_default` unless the environment says otherwise.
-fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor, by_default: u64) {
+/// Runs operations on a mount and beside it, with restarts.
+fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor, operations: u64) {
     let owner = options.owner;
     let vault = Vault::new(options);
     let plain = vault.scratch().dir("plain", owner);
@@ -92,7 +93,7 @@ fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor, by_
     let seed = seed();
     println!("PLAINVIEW_TEST_SEED={seed}"); // for a failure that is not the runner's
     let mut runner = mounted.enter(|point| Runner::new(&make_tree(&plain), &make_tree(point), seed, taste, actor).unwrap());
-    let operations = operations(by_default);
+    let operations = self::operations(operations);
     for round in 1..=operations.div_ceil(COMPARE) {
         let count = COMPARE.min(operations - (round - 1) * COMPARE);
         mounted.enter(|_| runner.run(count).and_then(|()| runner.compare())).unwrap();
@@ -120,21 +121,20 @@ fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor, by_
 #[test]
 fn a_mount_of_root_behaves_like_a_plain_directory() {
     if root_or_skip() {
-        differential(Options::of(Who::Root), Taste::AnyName, ACLS, Actor::Same, OPERATIONS);
+        differential(Options::of(Who::Root), Taste::AnyName, ACLS, Actor::Same, 20_000);
     }
 }
 
 #[test]
 fn a_mount_of_root_behaves_like_a_plain_directory_to_several_users() {
     if root_or_skip() {
-        let args = &["-o", "allow_other,acl"];
-        differential(Options::of(Who::Root), Taste::AnyName, args, Actor::Changing, OPERATIONS);
+        differential(Options::of(Who::Root), Taste::AnyName, ACLS_FOR_ALL, Actor::Changing, 20_000);
     }
 }
 
 #[test]
 fn a_mount_of_an_ordinary_user_behaves_like_a_plain_directory() {
-    differential(Options::of(Who::User), Taste::AnyName, ACLS, Actor::Same, OPERATIONS);
+    differential(Options::of(Who::User), Taste::AnyName, ACLS, Actor::Same, 20_000);
 }
 
 #[test]
@@ -143,5 +143,25 @@ fn a_mount_with_plain_names_behaves_like_a_plain_directory() {
         names: Names::Plain,
         ..Options::default()
     };
-    differential(options, Taste::NothingReserved, ACLS, Actor::Same, OPERATIONS);
+    differential(options, Taste::NothingReserved, ACLS, Actor::Same, 20_000);
+}
+
+#[test]
+fn a_recipe_folder_of_root_behaves_like_a_plain_directory() {
+    if root_or_skip() {
+        differential(Options::recipe(Who::Root, Key::Password), Taste::Recipe, ACLS, Actor::Same, 5_000);
+    }
+}
+
+#[test]
+fn a_recipe_folder_of_root_behaves_like_a_plain_directory_to_several_users() {
+    if root_or_skip() {
+        let options = Options::recipe(Who::Root, Key::Raw(16));
+        differential(options, Taste::Recipe, ACLS_FOR_ALL, Actor::Changing, 5_000);
+    }
+}
+
+#[test]
+fn a_recipe_folder_of_an_ordinary_user_behaves_like_a_plain_directory() {
+    differential(Options::recipe(Who::User, Key::Raw(24)), Taste::Recipe, ACLS, Actor::Same, 5_000);
 }

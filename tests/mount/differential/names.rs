@@ -1,12 +1,24 @@
-//! The names that are used, besides short ones.
+//! The names that are used, besides short ones, and what else depends on the kind of folder.
 
-/// Which names may be used.
+/// Which names may be used, and what else is left out since the folder cannot hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taste {
     /// Any.
     AnyName,
     /// Those that a folder with plain names keeps for itself are left out.
     NothingReserved,
+    /// Those that a recipe folder can hold: none of its own, and none that has no room for the suffix. Nor are there hard links, and a directory and a file do not change places.
+    Recipe,
+}
+
+impl Taste {
+    /// Longest name of a file, in bytes.
+    pub(super) fn longest(self) -> usize {
+        match self {
+            Self::AnyName | Self::NothingReserved => 255,
+            Self::Recipe => 251,
+        }
+    }
 }
 
 /// Names of all lengths around the cipher's block, around the longest that is no long name on disk (160), and the longest; and odd ones.
@@ -34,5 +46,6 @@ pub(super) fn names(taste: Taste) -> Vec<Vec<u8>> {
         names.extend([&b"plainview.toml"[..], b"plainview.dirid", b"plainview.long.x", b"plainview.tmp.1"].map(<[u8]>::to_vec));
     }
     names.extend([b"plainview".to_vec(), vec![b'\xfe'; 255]]);
+    names.iter_mut().for_each(|name| name.truncate(taste.longest()));
     names
 }

@@ -7,7 +7,7 @@ use super::op::{AtOp, Op, Place, SlotOp, Sparse, TwoOp, brief as text};
 use super::side::{Outcome, Seen, Side};
 use super::tree::{Tree, bytes_differ};
 use super::user::act_as;
-use super::values::ZeroRange;
+use super::values::Abilities;
 use crate::people::Who;
 use rustix::fs::{self, AtFlags, Mode};
 use rustix::io::{self, Errno};
@@ -50,7 +50,7 @@ impl Runner {
             sides: None,
             clock,
             seed,
-            generator: Generator::new(seed, clock, taste, ZeroRange::of(plain)?, actor),
+            generator: Generator::new(seed, clock, taste, Abilities::of(plain)?, actor),
             done: 0,
             recent: VecDeque::new(),
             shown: super::shown(),

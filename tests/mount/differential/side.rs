@@ -89,6 +89,12 @@ impl Side {
         fs::statat(self.base(at.base)?, at.path.as_slice(), flags)
     }
 
+    /// Whether there is a directory, not by way of a symlink.
+    pub(super) fn is_directory(&self, at: &Place) -> bool {
+        self.stat(at, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    }
+
     pub(super) fn attrs(&self, at: &Place, flags: AtFlags) -> Outcome {
         Ok(Seen::Attrs(Attrs::of(&self.stat(at, flags)?, self.clock)))
     }

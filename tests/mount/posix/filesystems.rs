@@ -32,7 +32,7 @@ fn a_vault_on_xfs() {
 #[test]
 fn a_vault_on_btrfs() {
     if root_or_skip() && there_is("btrfs") {
-        differential::short_run(SmallFilesystem::btrfs().path());
+        differential::short_run(SmallFilesystem::btrfs(400).path());
     }
 }
 

@@ -1,0 +1,131 @@
+//! Who has a file open, where that counts: in a folder whose files are stored anew as a whole ([`Storage::Replaced`]), a change is stored when somebody closes the file, and what
+//! is at hand for the next one goes with the last who has it open.
+
+use super::descriptors::Open;
+use super::inode::Inode;
+use super::{Access, NodeId, View};
+use crate::error::Result;
+use crate::folder::Storage;
+use rustix::fs::Stat;
+use rustix::io::Errno;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl View {
+    /// Whether [`open`](Self::open), [`flush`](Self::flush) and [`release`](Self::release) have to be called.
+    pub fn counts_openers(&self) -> bool {
+        self.folder.storage() == Storage::Replaced
+    }
+
+    /// Somebody has opened a file, to change it or not.
+    ///
+    /// # Errors
+    /// EROFS when it may not be changed; EPERM when it could not be replaced by one with the same owner and group; ENFILE when so many are open to be changed that no
+    /// descriptors would be left for others.
+    pub fn open(&self, node: NodeId, access: Access) -> Result<()> {
+        let inode = self.inode(node)?;
+        if access == Access::ReadWrite {
+            self.changeable(&inode)?;
+            self.replaceable(&inode, &self.stat(&inode)?)?;
+        }
+        self.count_opener(&inode, access)
+    }
+
+    /// Counts who opens a file: each that is changed takes a second descriptor.
+    pub(super) fn count_opener(&self, inode: &Inode, access: Access) -> Result<()> {
+        if access == Access::ReadWrite {
+            let more = |writers: usize| (writers < self.writers_max).then_some(writers + 1);
+            let counted = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+            counted.map_err(|_| Errno::NFILE)?;
+        }
+        inode.openers.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Somebody has closed a file: what was changed is stored.
+    ///
+    /// # Errors
+    /// What the operating system says. The change is kept, can be read, and is stored by the next call that succeeds.
+    pub fn flush(&self, node: NodeId) -> Result<()> {
+        let inode = self.inode(node)?;
+        let stored = self.store(&inode);
+        self.report(&inode, stored)
+    }
+
+    /// One of those who had opened a file, with that access, does not need it any more.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn release(&self, node: NodeId, access: Access) -> Result<()> {
+        let less = |count: usize| count.checked_sub(1);
+        if access == Access::ReadWrite {
+            // Never fails: it was counted.
+            let _ = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        }
+        let inode = self.inode(node)?;
+        // First, so that who changes it from now on by its path stores that. Fails where the number is another inode's by now.
+        let less = |count: u32| count.checked_sub(1);
+        let _ = inode.openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        let stored = self.store(&inode);
+        self.let_go(&inode);
+        self.report(&inode, stored)
+    }
+
+    /// Lets go of what is at hand for the next change of a file, if nobody has that open.
+    pub(super) fn let_go(&self, inode: &Inode) {
+        if inode.openers.load(Ordering::SeqCst) == 0
+            && !inode.is_gone()
+            && let Some(open) = self.descriptors.get(inode)
+            && let Open::File(file) = &*open
+        {
+            file.write(|body| body.contents.release());
+        }
+    }
+
+    /// Changes the length of a file, and stores that if nobody has it open: nobody will close it then.
+    ///
+    /// # Errors
+    /// What the operating system says. If nobody has it open, it is then as it was.
+    pub(super) fn resize_and_store(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
+        if !self.counts_openers() || inode.openers.load(Ordering::SeqCst) > 0 {
+            return self.resize(inode, size);
+        }
+        let was_pending = self.with_file(inode, |file| Ok(file.read(|body| body.contents.has_pending())))?;
+        self.resize(inode, size)?;
+        let stored = self.store(inode);
+        if stored.is_err() && !was_pending {
+            // Unless somebody has opened it meanwhile, and perhaps written to it.
+            self.with_file(inode, |file| {
+                file.write(|body| {
+                    if inode.openers.load(Ordering::SeqCst) == 0 {
+                        body.contents.revert();
+                    }
+                });
+                Ok(())
+            })?;
+            self.keep_known(inode, false);
+        }
+        self.let_go(inode);
+        stored
+    }
+
+    /// Refuses changes of a file that may be changed but is somebody else's, or another group's than the new one could be: that would be ours.
+    pub(super) fn replaceable(&self, inode: &Inode, stat: &Stat) -> Result<()> {
+        let is_in_group =
+            || stat.st_gid == self.daemon.gid || self.groups.contains(&stat.st_gid) || self.inherits_group(inode, stat.st_gid);
+        if self.daemon.uid == 0 || (stat.st_uid == self.daemon.uid && is_in_group()) {
+            Ok(())
+        } else {
+            Err(Errno::PERM.into())
+        }
+    }
+
+    /// Whether a new file in the inode's directory gets that group.
+    fn inherits_group(&self, inode: &Inode, gid: u32) -> bool {
+        let directory = inode.place().and_then(|place| {
+            let dir = self.directory_of(&place.parent).ok()?;
+            rustix::fs::fstat(dir.fd()).ok()
+        });
+        directory.is_some_and(|stat| stat.st_mode & 0o2000 != 0 && stat.st_gid == gid)
+    }
+}
