@@ -4,10 +4,10 @@
 //! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
 //! what it is to the kernel, with another file behind it.
 
-use super::{NodeId, View};
 use super::descriptors::{Body, Open};
 use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
+use super::{NodeId, View};
 use crate::error::{Error, Result};
 use crate::name::PlainName;
 use crate::sys::descriptor;

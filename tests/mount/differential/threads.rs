@@ -3,7 +3,7 @@
 use super::generate::Actor;
 use super::names::Taste;
 use super::run::{Difference, Runner};
-use super::{COMPARE, make_tree, operations, seed, shared};
+use super::{ACLS, COMPARE, make_tree, operations, seed, shared};
 use crate::harness::{Key, Options, Vault};
 use crate::people::Who;
 use std::panic::resume_unwind;
@@ -25,7 +25,7 @@ fn apart(options: Options, taste: Taste, by_default: u64) {
     let owner = options.owner;
     let vault = Vault::new(options);
     let plain = vault.scratch().dir("plain", owner);
-    let mounted = vault.mount(&[]);
+    let mounted = vault.mount(ACLS);
     let (seed, operations) = (seed(), operations(by_default));
     let mut runners: Vec<_> = mounted.enter(|point| {
         let runner = |thread: u64| {
@@ -56,7 +56,7 @@ fn apart(options: Options, taste: Taste, by_default: u64) {
 /// All threads in one directory.
 fn together(options: Options, taste: Taste) {
     let vault = Vault::new(options);
-    let mounted = vault.mount(&[]);
+    let mounted = vault.mount(ACLS);
     mounted.enter(|point| shared::all(&make_tree(point), taste));
     mounted.unmount();
 }
