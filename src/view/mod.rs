@@ -144,6 +144,7 @@ impl View {
     /// The kernel forgets `count` of the lookups of an inode.
     pub fn forget(&self, node: NodeId, count: u64) {
         self.change_table(|table| table.forget(node, count));
+        self.retry_held(node);
     }
 
     /// The state of the filesystem below.

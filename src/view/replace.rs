@@ -4,10 +4,10 @@
 //! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
 //! what it is to the kernel, with another file behind it.
 
-use super::View;
 use super::descriptors::{Body, Open};
 use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
+use super::{NodeId, View};
 use crate::error::{Error, Result};
 use crate::name::PlainName;
 use crate::sys::descriptor;
@@ -64,6 +64,18 @@ impl View {
             result = result.and(stored);
         }
         result
+    }
+
+    /// Tries to store a change of an inode that stays known for that only.
+    pub(super) fn retry_held(&self, node: NodeId) {
+        if self.counts_openers()
+            && let Ok(inode) = self.inode(node)
+            && inode.held.load(Ordering::SeqCst)
+        {
+            // Or else later, at the unmount at the latest.
+            let _ = self.store(&inode);
+            self.let_go(&inode);
+        }
     }
 
     /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.

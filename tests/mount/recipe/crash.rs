@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// How often the daemon is killed.
 const KILLS: u32 = 10;
-/// How often the power is cut.
-const CUTS: usize = 10;
 
 /// A moment that nothing in the program under test has chosen.
 fn let_some_time_pass(rng: &mut StdRng) {
@@ -40,10 +38,10 @@ fn a_killed_daemon_leaves_old_or_new() {
         detach(vault.point());
         program.decrypt_tree(&vault, vault.path(), |dir| saves.check(dir, &saves.synced(), &saves.begun()));
     }
-    // What was in the making when the daemon was killed had no name.
-    assert_nothing_left(vault.path());
     let mounted = vault.mount(&[]);
     saves.check(mounted.path(), &saves.synced(), &saves.begun());
+    // A file that was just about to take another one's place can be left, but is not shown.
+    assert_nothing_left(mounted.path());
     mounted.unmount();
 }
 
@@ -59,14 +57,20 @@ fn a_power_cut_leaves_old_or_new() {
     let (seed, vault) = (crate::differential::seed(), Vault::new(options.clone()));
     let (saves, mut rng) = (Saves::new(seed), StdRng::seed_from_u64(seed));
     let mounted = vault.mount(&[]);
-    let cuts = saves.run(mounted.path(), || {
-        let mut cut = || {
+    let mut cuts = vec![];
+    let mut cut = || {
+        let least = saves.synced();
+        cuts.push((disk.cut(), least, saves.begun()));
+    };
+    for program in saves.programs() {
+        saves.run(mounted.path(), || {
             let_some_time_pass(&mut rng);
-            let least = saves.synced();
-            (disk.cut(), least, saves.begun())
-        };
-        (0..CUTS).map(|_| cut()).collect::<Vec<_>>()
-    });
+            cut();
+        });
+        // And when one of them alone has just synced, so that no other one's sync has helped it.
+        saves.save(mounted.path(), program).unwrap();
+        cut();
+    }
     mounted.unmount();
     let synced = saves.synced();
     assert!(synced.iter().sum::<u64>() > 20, "hardly anything was saved: {synced:?}");

@@ -3,7 +3,7 @@
 use super::program::Program;
 use super::{assert_nothing_left, folder, list, stored};
 use crate::corpus::noise;
-use crate::harness::{Key, Options, Vault, wait_for};
+use crate::harness::{Key, Options, Vault};
 use crate::people::{Who, root_or_skip, run};
 use crate::tree::Tree;
 use rustix::fs::{CWD, Timespec, Timestamps, UTIME_OMIT};
@@ -247,26 +247,6 @@ fn a_directory_does_not_change_with_its_files() {
     fs::write(mounted.path().join("file"), b"new").unwrap();
     mounted.forget_all();
     assert_eq!(modified(mounted.path()), before);
-    mounted.unmount();
-}
-
-/// What another program puts into the folder while it is mounted is seen soon.
-#[test]
-fn changes_by_others_are_seen() {
-    let Some(program) = Program::or_skip() else { return };
-    let vault = folder();
-    program.make(&vault, "file", b"old");
-    let mounted = vault.mount(&[]);
-    let path = mounted.path().join("file");
-    assert_eq!(fs::read(&path).unwrap(), b"old");
-    program.make(&vault, "file", b"the new contents");
-    wait_for("the new contents", || fs::read(&path).unwrap() == b"the new contents");
-    program.make(&vault, "more", b"more");
-    wait_for("the new file", || list(mounted.path()).len() == 2);
-    fs::write(&path, b"ours").unwrap();
-    assert_eq!(program.contents(&vault, "file"), b"ours");
-    fs::remove_file(stored(&vault, "file")).unwrap();
-    wait_for("the file to go", || !path.exists());
     mounted.unmount();
 }
 

@@ -62,7 +62,7 @@ impl Saves {
     pub(super) fn run<T>(&self, dir: &Path, meanwhile: impl FnOnce() -> T) -> T {
         self.stopped.store(false, Ordering::SeqCst);
         std::thread::scope(|scope| {
-            for program in 0..MANNERS.len() {
+            for program in self.programs() {
                 scope.spawn(move || {
                     let mut going = true;
                     while going && !self.stopped.load(Ordering::SeqCst) {
@@ -76,7 +76,13 @@ impl Saves {
         })
     }
 
-    fn save(&self, dir: &Path, program: usize) -> io::Result<()> {
+    /// The numbers of the programs.
+    pub(super) fn programs(&self) -> std::ops::Range<usize> {
+        0..self.progress.len()
+    }
+
+    /// Lets one program save once.
+    pub(super) fn save(&self, dir: &Path, program: usize) -> io::Result<()> {
         let progress = &self.progress[program];
         let version = progress.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.save_version(dir, program, version)
@@ -134,7 +140,7 @@ impl Saves {
     /// Checks the plain files that `dir` has after an interruption that came when `least` was synced and no more than `most` begun.
     #[track_caller]
     pub(super) fn check(&self, dir: &Path, least: &Versions, most: &Versions) {
-        for program in 0..MANNERS.len() {
+        for program in self.programs() {
             let (least, most) = (least[program], most[program]);
             let check = |path: &Path, least: u64, most: u64| {
                 let version = self.version(program, &fs::read(path).unwrap_or_default());
@@ -189,7 +195,7 @@ fn an_interruption_that_loses_something_is_seen() {
     let scratch = crate::places::Scratch::new(crate::people::Who::me(), None);
     let saves = Saves::new(crate::differential::seed());
     while saves.synced().iter().any(|version| *version < 3) {
-        for program in 0..MANNERS.len() {
+        for program in saves.programs() {
             saves.save(scratch.path(), program).unwrap();
             saves.progress[program].synced.store(saves.begun()[program], Ordering::SeqCst);
         }
