@@ -87,7 +87,7 @@ install_tools() {
         plainview="$target/release/plainview"
     fi
     # Copies, since the originals may be where the ordinary user cannot go.
-    mkdir "$work/bin" && cp "$plainview" "$tools/bin/pjdfstest" "$tools/bin/fsx" "$work/bin/" && plainview="$work/bin/plainview"
+    mkdir "$work/bin" && cp "$tools/bin/pjdfstest" "$tools/bin/fsx" "$work/bin/" && cp "$plainview" "$work/bin/plainview" && plainview="$work/bin/plainview"
 }
 
 # An ext4 filesystem, which is gone when it is unmounted, and a second filesystem, to which nothing can be linked.
@@ -174,7 +174,7 @@ suite_pjdfstest() {
         chown "$(as "$who" id -u):$(as "$who" id -g)" "$work/disk/plain-$mode"
         # Nothing may be open on the ext4 while it is remounted, so it comes first.
         pjdfstest_results "$who" "$work/disk/plain-$mode" "$([ $who = root ] && echo true || echo false)" > "$work/$name.ext4"
-        mount_vault "$who" "$name" "${options[@]}" || bad=$((bad + 1))
+        mount_vault "$who" "$name" "${options[@]}" || { report pjdfstest 0 1 0 && return; }
         pjdfstest_results "$who" "$work/$name" "$([ $who = root ] && echo true || echo false)" > "$work/$name.mount"
         cp "$work/pjdfstest.log" "$work/$name.log"
         unmount_vault "$who" "$name" || bad=$((bad + 1))
@@ -234,7 +234,7 @@ fsx() { # seed, operations, file
 suite_fsx() {
     local seeds=10 operations=100000 ok=0 bad=0 begin
     [ $length = long ] || seeds=2 operations=20000
-    mount_vault root fsx -o allow_other || bad=$((bad + 1))
+    mount_vault root fsx -o allow_other || { report fsx 0 1 0 && return; }
     for seed in $(seq "$seeds"); do
         begin=$SECONDS
         if fsx "$seed" "$operations" "$work/fsx/$seed"; then ok=$((ok + 1)); else bad=$((bad + 1)); fi
@@ -248,7 +248,7 @@ suite_fsx() {
 suite_fsx_pairs() {
     local pairs=5 operations=100000 ok=0 bad=0 children
     [ $length = long ] || pairs=1 operations=20000
-    mount_vault root fsx-pairs -o allow_other || bad=$((bad + 1))
+    mount_vault root fsx-pairs -o allow_other || { report fsx-pairs 0 1 0 && return; }
     for pair in $(seq "$pairs"); do
         children=()
         for seed in "${pair}1" "${pair}2"; do
@@ -269,7 +269,7 @@ suite_fsx_restarts() {
     local legs=20 operations=5000 ok=0 bad=0 sums=
     [ $length = long ] || legs=3
     for leg in $(seq "$legs"); do
-        mount_vault root fsx-restarts -o allow_other || bad=$((bad + 1))
+        mount_vault root fsx-restarts -o allow_other || { report fsx-restarts 0 1 0 && return; }
         if [ -n "$sums" ] && [ "$(sha256sum "$work/fsx-restarts"/*)" != "$sums" ]; then
             echo "fsx: another file after the restart before leg $leg"
             bad=$((bad + 1))
