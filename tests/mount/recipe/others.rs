@@ -4,7 +4,7 @@ use super::program::Program;
 use super::{folder, list, stored};
 use crate::corpus::noise;
 use crate::harness::{Key, Options, Vault, errno, wait_for};
-use crate::people::{Who, root_or_skip};
+use crate::people::{Who, root_or_skip, without_new_processes};
 use rustix::io::Errno;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -44,18 +44,21 @@ fn changes_by_both_are_both_kept() {
     program.make(&vault, "theirs", b"theirs");
     let mut mounted = vault.mount(&[]);
     mounted.allow_log("conflict");
-    let files = ["replaced", "overwritten", "removed"].map(|name| {
-        let file = OpenOptions::new().write(true).open(mounted.path().join(name)).unwrap();
-        file.set_len(2).unwrap();
-        file
+    // Or else ours could be stored before theirs.
+    without_new_processes(|| {
+        let files = ["replaced", "overwritten", "removed"].map(|name| {
+            let file = OpenOptions::new().write(true).open(mounted.path().join(name)).unwrap();
+            file.set_len(2).unwrap();
+            file
+        });
+        let theirs = fs::read(stored(&vault, "theirs")).unwrap();
+        fs::rename(stored(&vault, "theirs"), stored(&vault, "replaced")).unwrap();
+        fs::write(stored(&vault, "overwritten"), &theirs).unwrap();
+        fs::remove_file(stored(&vault, "removed")).unwrap();
+        for file in files {
+            file.sync_all().unwrap();
+        }
     });
-    let theirs = fs::read(stored(&vault, "theirs")).unwrap();
-    fs::rename(stored(&vault, "theirs"), stored(&vault, "replaced")).unwrap();
-    fs::write(stored(&vault, "overwritten"), &theirs).unwrap();
-    fs::remove_file(stored(&vault, "removed")).unwrap();
-    for file in files {
-        file.sync_all().unwrap();
-    }
     mounted.unmount();
     let names = list(vault.path());
     for name in ["replaced", "overwritten"] {

@@ -4,7 +4,7 @@ use super::program::Program;
 use super::{assert_nothing_left, folder, list, stored};
 use crate::corpus::noise;
 use crate::harness::{Key, Options, Vault};
-use crate::people::{Who, root_or_skip, run};
+use crate::people::{Who, root_or_skip, run, without_new_processes};
 use crate::tree::Tree;
 use rustix::fs::{CWD, Timespec, Timestamps, UTIME_OMIT};
 use std::fs::{self, File, OpenOptions};
@@ -255,20 +255,23 @@ fn nothing_is_left_beside_the_files() {
     let vault = folder();
     let mounted = vault.mount(&[]);
     fs::create_dir(mounted.path().join("dir")).unwrap();
-    let open: Vec<_> = (0..20)
-        .map(|number| {
-            let mut file = File::create(mounted.path().join(format!("dir/{number}"))).unwrap();
-            file.write_all(&noise(number, 200_000)).unwrap();
-            file.set_len(150_000).unwrap(); // so that all of it has been handed over
-            file
-        })
-        .collect();
-    assert_nothing_left(vault.path());
-    assert_eq!(list(&vault.path().join("dir")).len(), 20);
-    let shown = Tree::of(mounted.path());
-    drop(open);
-    shown.assert_same(&Tree::of(mounted.path()));
-    assert_nothing_left(vault.path());
+    // Or else files would be stored, and be in the making, at any moment.
+    without_new_processes(|| {
+        let open: Vec<_> = (0..20)
+            .map(|number| {
+                let mut file = File::create(mounted.path().join(format!("dir/{number}"))).unwrap();
+                file.write_all(&noise(number, 200_000)).unwrap();
+                file.set_len(150_000).unwrap(); // so that all of it has been handed over
+                file
+            })
+            .collect();
+        assert_nothing_left(vault.path());
+        assert_eq!(list(&vault.path().join("dir")).len(), 20);
+        let shown = Tree::of(mounted.path());
+        drop(open);
+        shown.assert_same(&Tree::of(mounted.path()));
+        assert_nothing_left(vault.path());
+    });
     mounted.unmount();
     assert_nothing_left(vault.path());
 }
