@@ -3,7 +3,7 @@
 //! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
 //!
-//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; then the leaves (the table, below it the
+//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; `Inode::replacing`; then the leaves (the table, below it the
 //! descriptors, and what else an inode keeps). No lock is held over I/O that another file needs.
 
 mod attributes;

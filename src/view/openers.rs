@@ -66,7 +66,8 @@ impl View {
         // First, so that who changes it from now on by its path stores that. Fails where the number is another inode's by now.
         let less = |count: u32| count.checked_sub(1);
         let _ = inode.openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        let stored = self.store(&inode);
+        // Others who have it open will close it. The kernel tells this late, and one of them may have begun to write the file anew: what is half-written must not be stored.
+        let stored = self.store_if(&inode, || inode.openers.load(Ordering::SeqCst) == 0);
         self.let_go(&inode);
         self.report(&inode, stored)
     }

@@ -33,9 +33,15 @@ struct Settled<'v, 'i> {
 impl View {
     /// Stores what was changed in a file, if anything was.
     pub(super) fn store(&self, inode: &Arc<Inode>) -> Result<()> {
+        self.store_if(inode, || true)
+    }
+
+    /// As [`store`](Self::store), unless `condition`, which is asked when nobody can change the file, is false.
+    pub(super) fn store_if(&self, inode: &Arc<Inode>, condition: impl FnOnce() -> bool) -> Result<()> {
         let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
         let Open::File(file) = &*open else { return Ok(()) };
-        let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
+        let write = |body: &Body| if condition() { self.write_new(inode, body) } else { Ok(None) };
+        let stored = file.replace(write, |body, new| self.put_new(inode, body, new));
         self.keep_known(inode, stored.is_err());
         stored
     }
@@ -81,10 +87,14 @@ impl View {
     /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.
     pub(super) fn keep_known(&self, inode: &Inode, is_kept: bool) {
         if inode.held.load(Ordering::SeqCst) != is_kept {
-            self.change_table(|table| match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
-                (false, true) => table.hold(inode.node),
-                (true, false) => table.forget(inode.node, 1),
-                (true, true) | (false, false) => {}
+            self.change_table(|table| {
+                // Its last entry may have gone while it was tried: then nothing is to be stored any more.
+                let is_kept = is_kept && !inode.is_gone();
+                match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
+                    (false, true) => table.hold(inode.node),
+                    (true, false) => table.forget(inode.node, 1),
+                    (true, true) | (false, false) => {}
+                }
             });
         }
     }
@@ -241,6 +251,7 @@ impl View {
 /// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
 /// entry has changed.
 fn keeping_times(dir: &Directory<'_>, action: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
+    let _replacing = dir.inode.replacing.lock();
     let change = dir.inode.change();
     let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
     action(&change)?;
