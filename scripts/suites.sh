@@ -294,6 +294,12 @@ suite_stress() {
             bad=$((bad + 1))
         fi
     done
+    # And one mount that lasts: its memory must not grow.
+    if TMPDIR="$work/disk" PLAINVIEW_TEST_ROUNDS=$((minutes * 4 + 8)) cargo test --quiet --locked --release --test mount -- --exact posix::memory::memory_stays_what_it_is; then
+        ok=$((ok + 1))
+    else
+        bad=$((bad + 1))
+    fi
     report stress "$ok" "$bad" 0
 }
 

@@ -225,6 +225,11 @@ impl Inode {
         self.generation.load(Ordering::SeqCst)
     }
 
+    /// Its contents are others now than those that the kernel has.
+    pub(super) fn raise_generation(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The reply to a lookup of this inode.
     pub(super) fn entry(&self, attr: Attr) -> Entry {
         Entry {
@@ -266,7 +271,7 @@ impl Inode {
             return Ok((stat, Verdict::AsKnown));
         }
         if self.kind == FileType::RegularFile {
-            self.generation.fetch_add(1, Ordering::SeqCst);
+            self.raise_generation();
         }
         // What a sync client brought may be the id of the directory.
         *self.dir_id.write() = None;

@@ -404,6 +404,26 @@ fn recipe_view(dir: &Path) -> View {
 }
 
 #[test]
+fn what_another_program_has_overwritten_is_seen_once_a_change_was_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = recipe_view(dir.path());
+    let node = put(&view, NodeId::ROOT, b"file", b"first");
+    view.release(node, Access::ReadWrite).unwrap();
+    let generation = view.lookup(NodeId::ROOT, b"file").unwrap().generation;
+    // In place, as the article's program does it: an empty file with another IV.
+    std::fs::write(dir.path().join("file.enc"), [&[0; 8][..], &[9; 16]].concat()).unwrap();
+    let write = |data: &[u8]| view.write(node, 0, data, Privileges::Keep, Origin::Application);
+    assert_eq!(errno(write(b"meant for another")), Errno::STALE);
+    let found = view.lookup(NodeId::ROOT, b"file").unwrap();
+    assert_eq!((found.attr.node, found.attr.size), (node, 0));
+    assert!(found.generation > generation, "the kernel has to drop what it has of it");
+    write(b"new").unwrap();
+    view.flush(node).unwrap();
+    assert_eq!(get(&view, node), b"new");
+    assert_eq!(names(&view, NodeId::ROOT).len(), 1);
+}
+
+#[test]
 fn what_another_program_has_overwritten_is_kept_beside_what_was_changed_here() {
     let dir = tempfile::tempdir().unwrap();
     let view = recipe_view(dir.path());

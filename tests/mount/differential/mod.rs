@@ -43,7 +43,7 @@ const FORGET: u64 = 2;
 const RESTART: u64 = 8;
 
 /// A number from the environment.
-fn variable<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
+pub(crate) fn variable<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|number| number.parse().unwrap())
 }
 

@@ -8,6 +8,7 @@ mod filesystems;
 mod groups;
 mod links;
 mod many;
+mod memory;
 mod missing;
 mod opening;
 mod processes;
