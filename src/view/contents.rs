@@ -131,10 +131,10 @@ impl View {
         let inode = self.inode(node)?;
         let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
         // Within the file, space is there already; beyond its end there is nothing to make zeros of.
-        let now = self.with_file(&inode, |file| Ok(file.len()))?;
+        let file_len = self.with_file(&inode, |file| Ok(file.len()))?;
         let keep = match how {
-            Allocate::Grow | Allocate::Keep if end <= now => 0,
-            Allocate::Punch | Allocate::ZeroKeep if offset >= now => 0,
+            Allocate::Grow | Allocate::Keep if end <= file_len => 0,
+            Allocate::Punch | Allocate::ZeroKeep if offset >= file_len => 0,
             Allocate::Grow | Allocate::Keep | Allocate::Punch | Allocate::ZeroGrow | Allocate::ZeroKeep => u64::MAX,
         };
         let done = self.change_contents(&inode, keep, |fd, contents| {
