@@ -20,8 +20,9 @@ as_root() {
 # Pairs of a program and the Debian package that has it.
 needed=(fusermount3:fuse3 cc:gcc mount:mount)
 if [ $tests = yes ]; then
-    needed+=(setfattr:attr getfacl:acl rsync:rsync git:git sqlite3:sqlite3 strace:strace python3:python3 mkfs.ext4:e2fsprogs)
-    needed+=(mkfs.btrfs:btrfs-progs prlimit:util-linux tar:tar cmp:diffutils find:findutils ps:procps)
+    needed+=(setfattr:attr getfacl:acl rsync:rsync git:git sqlite3:sqlite3 strace:strace python3:python3)
+    needed+=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs setpriv:util-linux)
+    needed+=(prlimit:util-linux tar:tar cmp:diffutils find:findutils ps:procps)
 fi
 
 missing=()

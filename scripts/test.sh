@@ -2,14 +2,14 @@
 # Runs everything that has to hold: formatting, lints, documentation, unit tests, test vectors, and the tests on real mounts.
 #
 #     scripts/test.sh             all suites, whatever fails
-#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount
+#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount pjdfstest fsx
 #
 # Best run as root, who can play an ordinary user as well (CI is root); as an ordinary user, what needs root says SKIPPED. With CI=true, a skip is a
 # failure. Leaves nothing mounted. Ends with a line for each suite and one for all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all=(fmt clippy doc decoder unit mount)
+all=(fmt clippy doc decoder unit mount pjdfstest fsx)
 suites=("$@")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
@@ -66,6 +66,16 @@ cargo_tests() { # suite, arguments of cargo test...
     report "$suite" $((ok > skips ? ok - skips : 0)) "$bad" "$skips"
 }
 
+# A suite of others, in its short form: it tells its counts itself. Its temporary directory is its own, since sockets want short paths.
+posix_suite() { # suite
+    local suite=$1 log="$work/$1.log" counts
+    scripts/suites.sh --short "$suite" 2>&1 | tee "$log" | grep -v "^$suite: "
+    counts="$(sed -nE "s/^$suite: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p" "$log")"
+    # It did not come to its end.
+    # shellcheck disable=SC2086
+    report "$suite" ${counts:-0 1 0}
+}
+
 # The independent decoder still makes the vectors that the Rust tests use, and notices damage in vaults of its own making.
 decoder() {
     local python="${CARGO_TARGET_DIR:-target}/venv/bin/python3"
@@ -86,6 +96,7 @@ for suite in "${suites[@]}"; do
         decoder) check decoder decoder ;;
         unit) cargo_tests unit --lib --bins "${unmounted[@]}" --no-fail-fast ;;
         mount) cargo_tests mount --test mount -- --test-threads=2 ;;
+        pjdfstest | fsx) posix_suite "$suite" ;;
         *)
             echo "no such suite: $suite (there are: ${all[*]})" >&2
             exit 2

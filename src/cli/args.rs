@@ -50,7 +50,7 @@ pub enum Command {
 /// Arguments of `plainview init`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal,
+The password is asked for at the terminal, or is one line of standard input where that is no terminal, \
 unless --passfile or --extpass says otherwise.
 
 Examples:
@@ -79,7 +79,7 @@ pub struct InitArgs {
 /// Arguments of `plainview mount`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal,
+The password is asked for at the terminal, or is one line of standard input where that is no terminal, \
 unless --passfile or --extpass says otherwise.
 
 Examples:
@@ -168,7 +168,7 @@ pub enum RecipeCommand {
 }
 
 const ENCRYPT_HELP: &str = "\
-This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the
+This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the \
 password is cheap; for anything new, make a vault (`plainview init`).
 
 Examples:
@@ -177,7 +177,7 @@ Examples:
   plainview recipe encrypt --key-hex-file key.hex -o - notes.txt";
 
 const DECRYPT_HELP: &str = "\
-This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the
+This format is weak: a changed file goes unnoticed, and its key is a bare hash, so that guessing the \
 password is cheap; for anything new, make a vault (`plainview init`).
 
 Examples:
@@ -208,11 +208,11 @@ pub struct RecipeArgs {
 /// Arguments of `plainview import`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each file is decrypted, written into the vault, and read back and compared before it gets its name there.
-What is there already and equal is skipped, so an import that was interrupted can be run again. What is
+Each file is decrypted, written into the vault, and read back and compared before it gets its name there. \
+What is there already and equal is skipped, so an import that was interrupted can be run again. What is \
 there and differs is left alone. Files that are not NAME.enc are left where they are.
 
-Two passwords are asked for at the terminal: the folder's, then the vault's. Where standard input is no
+Two passwords are asked for at the terminal: the folder's, then the vault's. Where standard input is no \
 terminal, they are two lines of it, in that order. Each can come from elsewhere.
 
 Examples:

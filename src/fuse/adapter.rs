@@ -1,26 +1,26 @@
 //! The kernel's requests, each: unpack, one call into the view, reply.
 
-use super::LIFETIME;
 use super::convert::{
     access, allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
 };
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
+use super::{Acls, LIFETIME};
 use crate::error::Result;
 use crate::folder::Durability;
-use crate::view::{Fill, NodeId, View};
+use crate::view::{Fill, NodeId, Privileges, View};
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, IoctlFlags,
-    KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    KernelConfig, LockOwner, Notifier, OpenFlags, PollEvents, PollFlags, PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate,
+    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll,
+    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 /// What the kernel may copy at once with copy_file_range: its own limit for one call.
@@ -37,15 +37,19 @@ pub(super) struct Adapter {
     files: Opening,
     directories: Opening,
     seeker: Seeker,
+    acls: Acls,
+    notifier: Arc<OnceLock<Notifier>>,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>, seeker: Seeker) -> Self {
+    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls, notifier: Arc<OnceLock<Notifier>>) -> Self {
         Self {
             view,
             files: Opening::Answered,
             directories: Opening::Answered,
             seeker,
+            acls,
+            notifier,
         }
     }
 
@@ -54,6 +58,39 @@ impl Adapter {
         match self.files {
             Opening::Counted => action(),
             Opening::NotNeeded | Opening::Answered => Ok(()),
+        }
+    }
+
+    /// Makes the kernel ask for the attributes of `ino` again: where a mode changes in passing, it goes by the old one until that expires, also when it executes the file.
+    /// To be called before the reply, so that whoever made the change sees it. No data is dropped, so nothing is waited for.
+    fn forget_attributes(&self, ino: INodeNo) {
+        if let Some(notifier) = self.notifier.get() {
+            // It fails where there is nothing to forget.
+            let _ = notifier.inval_inode(ino, -1, 0);
+        }
+    }
+
+    /// As [`forget_attributes`](Self::forget_attributes), if a change of contents may have taken set-user-id or set-group-id away.
+    fn forget_privileges(&self, ino: INodeNo, privileges: Privileges) {
+        match privileges {
+            Privileges::Keep => {}
+            Privileges::Kill(_) => self.forget_attributes(ino),
+        }
+    }
+
+    /// As [`forget_attributes`](Self::forget_attributes), if the attribute `name` is an ACL that has the mode in it, and the kernel does not know that it has.
+    fn forget_mode(&self, ino: INodeNo, name: &OsStr) {
+        if self.acls == Acls::Stored && name == "system.posix_acl_access" {
+            self.forget_attributes(ino);
+        }
+    }
+
+    /// The `mode` of what a caller with that `umask` makes in `parent`.
+    fn masked(&self, view: &View, parent: NodeId, mode: u32, umask: u32) -> Result<u32> {
+        match self.acls {
+            // The kernel has applied the mask.
+            Acls::Stored => Ok(mode),
+            Acls::Enforced => view.masked(parent, mode, umask),
         }
     }
 
@@ -68,7 +105,7 @@ fn durability(datasync: bool) -> Durability {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        (self.files, self.directories) = negotiate(config, &self.view);
+        (self.files, self.directories) = negotiate(config, &self.view, self.acls)?;
         Ok(())
     }
 
@@ -126,7 +163,7 @@ impl Filesystem for Adapter {
 
     fn mknod(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, rdev: u32, reply: ReplyEntry) {
         let made = self.call("mknod", parent, |view, parent| {
-            let mode = view.masked(parent, mode, umask)?;
+            let mode = self.masked(view, parent, mode, umask)?;
             view.mknod(caller(request), parent, name.as_bytes(), mode, rdev)
         });
         reply::entry(reply, made);
@@ -134,7 +171,7 @@ impl Filesystem for Adapter {
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
         let made = self.call("mkdir", parent, |view, parent| {
-            let mode = view.masked(parent, mode, umask)?;
+            let mode = self.masked(view, parent, mode, umask)?;
             view.mkdir(caller(request), parent, name.as_bytes(), mode)
         });
         reply::entry(reply, made);
@@ -214,10 +251,12 @@ impl Filesystem for Adapter {
         _: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        let privileges = privileges(flags, caller(request));
         let written = self.call("write", ino, |view, node| {
-            view.write(node, offset, data, privileges(flags, caller(request)), origin(flags))?;
+            view.write(node, offset, data, privileges, origin(flags))?;
             u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
         });
+        self.forget_privileges(ino, privileges);
         reply::written(reply, written);
     }
 
@@ -300,6 +339,7 @@ impl Filesystem for Adapter {
         let set = self.call("setxattr", ino, |view, node| {
             view.setxattr(node, name.as_bytes(), value, set_xattr(flags)?)
         });
+        self.forget_mode(ino, name);
         reply::empty(reply, set);
     }
 
@@ -316,10 +356,9 @@ impl Filesystem for Adapter {
     }
 
     fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        reply::empty(
-            reply,
-            self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes())),
-        );
+        let removed = self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes()));
+        self.forget_mode(ino, name);
+        reply::empty(reply, removed);
     }
 
     /// The kernel checks permissions itself (default_permissions), and does not ask.
@@ -331,7 +370,7 @@ impl Filesystem for Adapter {
     /// is there as it opens any file: with a check of its permissions, which it leaves out for a file that it has just created.
     fn create(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, flags: i32, reply: ReplyCreate) {
         match self.call("create", parent, |view, parent| {
-            let mode = view.masked(parent, mode, umask)?;
+            let mode = self.masked(view, parent, mode, umask)?;
             view.create(caller(request), parent, name.as_bytes(), mode, access(OpenFlags(flags)))
         }) {
             Ok(made) => reply.created(
@@ -347,9 +386,11 @@ impl Filesystem for Adapter {
     }
 
     fn fallocate(&self, request: &Request, ino: INodeNo, _: FileHandle, offset: u64, length: u64, mode: i32, reply: ReplyEmpty) {
+        let privileges = privileges_of(caller(request));
         let done = self.call("fallocate", ino, |view, node| {
-            view.fallocate(node, allocation(mode)?, offset, length, privileges_of(caller(request)))
+            view.fallocate(node, allocation(mode)?, offset, length, privileges)
         });
+        self.forget_privileges(ino, privileges);
         reply::empty(reply, done);
     }
 
@@ -370,20 +411,15 @@ impl Filesystem for Adapter {
         flags: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
+        let privileges = privileges_of(caller(request));
         let copied = self.call("copy_file_range", from, |view, from| {
             if !flags.is_empty() {
                 return Err(rustix::io::Errno::INVAL.into());
             }
-            let copied = view.copy_file_range(
-                from,
-                from_offset,
-                node(to),
-                to_offset,
-                len.min(MAX_COPY),
-                privileges_of(caller(request)),
-            )?;
+            let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY), privileges)?;
             u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
         });
+        self.forget_privileges(to, privileges);
         reply::written(reply, copied);
     }
 

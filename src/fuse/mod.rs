@@ -20,7 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -37,6 +37,15 @@ const THREADS_LEFT: usize = 8;
 /// The device.
 const DEVICE: &str = "/dev/fuse";
 
+/// What POSIX ACLs are in a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acls {
+    /// Kept and shown. Permissions are those of the mode, whose group bits are an ACL's mask.
+    Stored,
+    /// What counts: the kernel asks for the ACL of what has one when somebody wants in, and default ACLs count instead of the callers' masks.
+    Enforced,
+}
+
 /// A running conversation with the kernel: it goes on in its own threads until the mount is gone.
 pub struct Session {
     conversation: fuser::BackgroundSession,
@@ -44,11 +53,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads. When this returns, the protocol is agreed on.
+    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads, `acls` being what they are to be. When this returns, the protocol is agreed on.
     ///
     /// # Errors
-    /// What the operating system says, or that the kernel's protocol is too old.
-    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize) -> io::Result<Self> {
+    /// What the operating system says, or that the kernel's protocol is too old, for the ACLs perhaps.
+    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize, acls: Acls) -> io::Result<Self> {
         let mut config = fuser::Config::default();
         // The kernel has checked who may come in. fuser's own check would refuse what kernel threads and changed user ids send on behalf of those who may.
         config.acl = fuser::SessionACL::All;
@@ -62,7 +71,11 @@ impl Session {
         config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
         let (seeker, seeks) = Seeker::new();
-        let session = fuser::Session::from_fd(Adapter::new(view.clone(), seeker), device, config.acl, config)?;
+        let notifier = Arc::new(OnceLock::new());
+        let adapter = Adapter::new(view.clone(), seeker, acls, notifier.clone());
+        let session = fuser::Session::from_fd(adapter, device, config.acl, config)?;
+        // Nothing is asked before the session is spawned, and this is the only one to set it.
+        let _ = notifier.set(session.notifier());
         let seeker = seeks.serve(view, session.notifier())?;
         let conversation = session.spawn()?;
         Ok(Self { conversation, seeker })

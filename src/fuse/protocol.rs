@@ -1,8 +1,9 @@
 //! What of the protocol is asked for, and what follows from what the kernel offers.
 
-use super::{MAX_BACKGROUND, MAX_BACKGROUND_REPLACED, MAX_WRITE};
+use super::{Acls, MAX_BACKGROUND, MAX_BACKGROUND_REPLACED, MAX_WRITE};
 use crate::view::View;
 use fuser::{Errno, FileHandle, FopenFlags, InitFlags, KernelConfig, ReplyOpen};
+use std::io;
 
 /// What makes it fast, asked for bit by bit since fuser takes all of a set or nothing:
 ///
@@ -10,9 +11,8 @@ use fuser::{Errno, FileHandle, FopenFlags, InitFlags, KernelConfig, ReplyOpen};
 /// * attributes along with the names, when the kernel thinks that they will be used, and symlink targets kept;
 /// * written data kept in the page cache, and handed over in large pieces;
 /// * files and directories that need no open; listings and pages kept until the modification time says otherwise;
-/// * POSIX ACLs, which the kernel then enforces, and callers' masks, which count only where no default ACL does;
 /// * set-user-id, set-group-id and capabilities are taken away when told so, which spares a question after them at every write.
-const CAPABILITIES: [InitFlags; 12] = [
+const CAPABILITIES: [InitFlags; 10] = [
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_ASYNC_DIO,
     InitFlags::FUSE_DO_READDIRPLUS,
@@ -23,9 +23,10 @@ const CAPABILITIES: [InitFlags; 12] = [
     InitFlags::FUSE_NO_OPENDIR_SUPPORT,
     InitFlags::FUSE_AUTO_INVAL_DATA,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
-    InitFlags::FUSE_POSIX_ACL,
-    InitFlags::FUSE_DONT_MASK,
 ];
+
+/// What ACLs need that are to be enforced: that the kernel does so, and that it leaves callers' masks to us, which count only where no default ACL does.
+const ENFORCING: InitFlags = InitFlags::FUSE_POSIX_ACL.union(InitFlags::FUSE_DONT_MASK);
 
 /// Whether the kernel can be told that something need not be opened.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,8 +53,15 @@ impl Opening {
 pub(super) const NO_HANDLE: FileHandle = FileHandle(0);
 
 /// Takes what the kernel offers of what is wanted. Whether files and directories need an answer to open then; files do where `view` counts their openers.
-pub(super) fn negotiate(config: &mut KernelConfig, view: &View) -> (Opening, Opening) {
+///
+/// # Errors
+/// EOPNOTSUPP when `acls` cannot be what they are to be: without them the wrong people would get in.
+pub(super) fn negotiate(config: &mut KernelConfig, view: &View, acls: Acls) -> io::Result<(Opening, Opening)> {
     let offered = config.capabilities();
+    match acls {
+        Acls::Stored => {}
+        Acls::Enforced => config.add_capabilities(ENFORCING).map_err(|_| rustix::io::Errno::OPNOTSUPP)?,
+    }
     for capability in CAPABILITIES.into_iter().filter(|&capability| offered.contains(capability)) {
         // Cannot be refused: it is offered.
         let _ = config.add_capabilities(capability);
@@ -78,5 +86,5 @@ pub(super) fn negotiate(config: &mut KernelConfig, view: &View) -> (Opening, Ope
     } else {
         opening(InitFlags::FUSE_NO_OPEN_SUPPORT)
     };
-    (files, opening(InitFlags::FUSE_NO_OPENDIR_SUPPORT))
+    Ok((files, opening(InitFlags::FUSE_NO_OPENDIR_SUPPORT)))
 }

@@ -1,5 +1,6 @@
 //! What every call has in common. The calls themselves are tested through a mount.
 
+use super::Acls;
 use super::adapter::Adapter;
 use super::seeker::Seeker;
 use crate::error::Error;
@@ -25,7 +26,12 @@ fn adapter() -> Adapter {
         ownership: Ownership::Daemon,
         descriptors: 64,
     };
-    Adapter::new(Arc::new(View::new(Box::new(vault), root, options).unwrap()), Seeker::new().0)
+    Adapter::new(
+        Arc::new(View::new(Box::new(vault), root, options).unwrap()),
+        Seeker::new().0,
+        Acls::Stored,
+        Arc::default(),
+    )
 }
 
 #[test]

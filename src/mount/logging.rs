@@ -57,7 +57,7 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if names_files(record.metadata()) || !self.stderr.matches(record) {
+        if names_files(record.metadata()) || comes_too_late(record) || !self.stderr.matches(record) {
             return;
         }
         if self.in_background.load(Ordering::Relaxed) {
@@ -76,6 +76,12 @@ impl Log for Logger {
 /// Below this level, fuser writes out the requests that it gets.
 fn names_files(metadata: &Metadata<'_>) -> bool {
     metadata.level() > log::Level::Info && metadata.target().split("::").next() == Some("fuser")
+}
+
+/// fuser's complaint that the kernel does not know the request any more (ENOENT) that is being answered. Nobody waits for a release, so that one can still be under way when its
+/// mount goes, and then it is none of anybody's business.
+fn comes_too_late(record: &Record<'_>) -> bool {
+    record.target() == "fuser::reply" && record.args().to_string().ends_with("(os error 2)")
 }
 
 /// A line as syslog(3) sends it, but for the time, which the receiver knows.
@@ -107,6 +113,17 @@ mod tests {
             let record = line(&Record::builder().level(level).args(format_args!("what {}", 1)).build());
             assert_eq!(record, format!("<{priority}>plainview[{pid}]: what 1"));
         }
+    }
+
+    #[test]
+    fn a_reply_that_nobody_waits_for_is_no_news() {
+        let told = |target, errno| {
+            let error = std::io::Error::from_raw_os_error(errno);
+            let args = format_args!("Failed to send FUSE reply: {error}").to_string();
+            !comes_too_late(&Record::builder().target(target).args(format_args!("{args}")).build())
+        };
+        assert!(!told("fuser::reply", 2));
+        assert!(told("fuser::reply", 22) && told("fuser::session", 2) && told("plainview::fuse", 2));
     }
 
     #[test]

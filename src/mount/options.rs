@@ -1,6 +1,7 @@
 //! The `-o` list, as people write it and as mount(8) passes it on from fstab.
 
 use super::Error;
+use crate::fuse::Acls;
 use crate::view::Access;
 use rustix::mount::MountFlags;
 
@@ -27,6 +28,7 @@ pub(super) enum Covering {
 pub struct Options {
     pub(super) audience: Audience,
     pub(super) covering: Covering,
+    pub(super) acls: Acls,
     pub(super) flags: MountFlags,
 }
 
@@ -91,6 +93,7 @@ impl Options {
         let none = Self {
             audience: Audience::Owner,
             covering: Covering::Nothing,
+            acls: Acls::Stored,
             flags: MountFlags::NOSUID | MountFlags::NODEV,
         };
         words.into_iter().try_fold(none, Self::with)
@@ -106,6 +109,14 @@ impl Options {
         match word {
             "allow_other" => Ok(Self {
                 audience: Audience::Everyone,
+                ..self
+            }),
+            "acl" => Ok(Self {
+                acls: Acls::Enforced,
+                ..self
+            }),
+            "noacl" => Ok(Self {
+                acls: Acls::Stored,
                 ..self
             }),
             "nonempty" => Ok(Self {
@@ -154,8 +165,8 @@ mod tests {
         let options = parse("");
         assert_eq!(options.flags, MountFlags::NOSUID | MountFlags::NODEV);
         assert_eq!(
-            (options.access(), options.audience(), options.covering),
-            (Access::ReadWrite, Audience::Owner, Covering::Nothing)
+            (options.access(), options.audience(), options.covering, options.acls),
+            (Access::ReadWrite, Audience::Owner, Covering::Nothing, Acls::Stored)
         );
         assert_eq!(options.flag_words(MountFlags::all()).collect::<Vec<_>>(), ["nosuid", "nodev"]);
     }
@@ -166,6 +177,7 @@ mod tests {
         assert_eq!(parse("dev,suid").flags, MountFlags::empty());
         assert_eq!(parse("allow_other").audience(), Audience::Everyone);
         assert_eq!(parse("nonempty").covering, Covering::Anything);
+        assert_eq!(parse("acl").acls, Acls::Enforced);
         assert_eq!(
             parse("ro,noexec,noatime,sync,dirsync")
                 .flag_words(MountFlags::all())
@@ -182,6 +194,8 @@ mod tests {
         assert_eq!(parse("noexec,exec,sync,async,noatime,atime"), parse(""));
         assert_eq!(parse("noatime,relatime"), parse("relatime"));
         assert_eq!(parse("relatime,noatime"), parse("noatime"));
+        assert_eq!(parse("acl,noacl"), parse(""));
+        assert_eq!(parse("noacl,acl"), parse("acl"));
     }
 
     #[test]

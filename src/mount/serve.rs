@@ -48,7 +48,7 @@ pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::Session)?;
     let device = connect::connect(place.vault, place.point, options)?;
     let mount = Mounted::find(place.point)?;
-    let session = Session::start(view.clone(), device, threads())
+    let session = Session::start(view.clone(), device, threads(), options.acls)
         .inspect_err(|_| mount.take_away())
         .map_err(Error::Session)?;
     let ending = watch(signals, start, mount.clone());

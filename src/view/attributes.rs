@@ -89,9 +89,11 @@ impl View {
             | FileType::Unknown => self.with_file(inode, |file| Ok(file.len())),
         };
         match size {
-            // What may not be read, or cannot, is still there to be seen. For any other reason a wrong size would be taken for the right one.
-            Err(Error::Os(Errno::ACCESS | Errno::PERM | Errno::IO)) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
-            size => size,
+            // In a moment it may be read, and until then a wrong size would be taken for the right one.
+            Err(Error::Stale | Error::Os(Errno::NOENT | Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN | Errno::INTR)) => size,
+            // What may not be read, or cannot, is still there to be seen.
+            Err(_) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+            Ok(size) => Ok(size),
         }
     }
 
@@ -124,7 +126,9 @@ impl View {
     }
 
     pub(super) fn resize(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
-        self.change_contents(inode, size, |fd, contents| contents.resize(fd, size))
+        // Where it is so long already, nothing is changed.
+        let keep = self.with_file(inode, |file| Ok(if file.len() == size { 0 } else { size }))?;
+        self.change_contents(inode, keep, |fd, contents| contents.resize(fd, size))
     }
 
     /// Calls `action` with a file's contents, locked for writing. It keeps the first `keep` bytes of them.
@@ -134,12 +138,15 @@ impl View {
         keep: u64,
         action: impl FnOnce(BorrowedFd<'_>, &mut dyn crate::folder::Contents) -> Result<T>,
     ) -> Result<T> {
-        let change = inode.change();
-        self.with_file(inode, |file| {
+        let changed = self.with_file(inode, |file| {
             if self.counts_openers() {
                 self.changeable(inode)?;
-                file.prepare(|body| body.contents.prepare(body.fd.as_fd(), keep))?;
+                file.prepare(|body| {
+                    self.replaceable(inode, &rustix::fs::fstat(&body.fd)?)?;
+                    body.contents.prepare(body.fd.as_fd(), keep)
+                })?;
             }
+            let change = inode.change();
             file.write(|body| {
                 self.make_writable(inode, body)?;
                 let result = action(body.fd.as_fd(), &mut *body.contents)?;
@@ -147,7 +154,12 @@ impl View {
                 change.settle(mark, &rustix::fs::fstat(&body.fd)?);
                 Ok(result)
             })
-        })
+        });
+        if self.counts_openers() && matches!(changed, Err(Error::Stale)) {
+            // Another program has changed it, which must not pass for our own change.
+            self.overwritten(inode)?;
+        }
+        changed
     }
 }
 

@@ -132,7 +132,14 @@ impl View {
     pub fn fallocate(&self, node: NodeId, how: Allocate, offset: u64, len: u64, privileges: Privileges) -> Result<()> {
         let inode = self.inode(node)?;
         let end = offset.checked_add(len).ok_or(Errno::FBIG)?;
-        let done = self.change_contents(&inode, u64::MAX, |fd, contents| {
+        // Within the file, space is there already; beyond its end there is nothing to make zeros of.
+        let file_len = self.with_file(&inode, |file| Ok(file.len()))?;
+        let keep = match how {
+            Allocate::Grow | Allocate::Keep if end <= file_len => 0,
+            Allocate::Punch | Allocate::ZeroKeep if offset >= file_len => 0,
+            Allocate::Grow | Allocate::Keep | Allocate::Punch | Allocate::ZeroGrow | Allocate::ZeroKeep => u64::MAX,
+        };
+        let done = self.change_contents(&inode, keep, |fd, contents| {
             match how {
                 Allocate::Grow | Allocate::Keep => contents.allocate(fd, offset, len)?,
                 Allocate::Punch | Allocate::ZeroGrow | Allocate::ZeroKeep => contents.zero(fd, offset, len)?,

@@ -1,6 +1,7 @@
 //! New entries: files, directories, symlinks, nodes, and further links.
 
 use super::attributes::restore_privileges;
+use super::inode::Inode;
 use super::resolve::EntryAt;
 use super::{Access, Caller, Entry, NodeId, Ownership, View};
 use crate::error::{Error, Result};
@@ -10,6 +11,8 @@ use crate::sys::temporary::{Existing, Unnamed, write_all};
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 impl View {
     /// Makes a regular file, and opens it with that access.
@@ -17,12 +20,16 @@ impl View {
     /// # Errors
     /// EEXIST when the name is taken.
     pub fn create(&self, caller: Caller, parent: NodeId, name: &[u8], mode: u32, access: Access) -> Result<Entry> {
-        let made = self.make_regular(caller, parent, name, mode)?;
-        if self.counts_openers() {
-            let inode = self.inode(made.attr.node)?;
-            self.count_opener(&inode, access).inspect_err(|_| self.forget(made.attr.node, 1))?;
+        if !self.counts_openers() {
+            return self.make_regular(caller, parent, name, mode);
         }
-        Ok(made)
+        self.count_writer(access)?;
+        let made = self.make_regular(caller, parent, name, mode);
+        let counted = made.and_then(|made| {
+            self.inode(made.attr.node)?.openers.fetch_add(1, Ordering::SeqCst);
+            Ok(made)
+        });
+        counted.inspect_err(|_| self.uncount_writer(access))
     }
 
     /// Makes a regular file; its descriptor is kept, since what is made is mostly written next.
@@ -35,11 +42,11 @@ impl View {
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         // Somebody may have looked it up already, and opened it.
         let opening = inode.opening.lock();
-        if self.descriptors.get(&inode).is_none() {
+        if inode.open.lock().upgrade().is_none() {
             self.keep_new(&inode, fd, &stat).inspect_err(|_| self.forget(inode.node, 1))?;
         }
         drop(opening);
-        Ok(inode.entry(self.attr(&inode, &stat)?))
+        self.entry_of(&inode, &stat)
     }
 
     /// A new, empty file at `at`, open for reading and writing.
@@ -153,7 +160,13 @@ impl View {
         }
         let stat = at.stat()?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
-        Ok(inode.entry(self.attr(&inode, &stat)?))
+        self.entry_of(&inode, &stat)
+    }
+
+    /// The reply for a new inode. Where there is none, the kernel does not learn of it.
+    fn entry_of(&self, inode: &Arc<Inode>, stat: &Stat) -> Result<Entry> {
+        let attr = self.attr(inode, stat).inspect_err(|_| self.forget(inode.node, 1))?;
+        Ok(inode.entry(attr))
     }
 
     /// Gives the entry that was just made away: only if it still is that one, since who may write to the vault could have put another there.

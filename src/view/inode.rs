@@ -84,6 +84,8 @@ pub(super) struct Inode {
     /// Held while one of its entries is being removed or moved, until that is booked: who finds nothing at a place waits for it before believing that. Taken
     /// after `opening`, before the leaves.
     pub(super) moving: Mutex<()>,
+    /// Held while an entry of this directory is replaced and it gets its times back, so that two do not hinder each other. Taken after `moving`, before the leaves.
+    pub(super) replacing: Mutex<()>,
     /// The id of a directory, once it was needed. Leaf lock.
     pub(super) dir_id: RwLock<Option<DirId>>,
     /// Its known entries: none for the root, one for another directory. None also when the last known one was removed. Changed only with the table locked for
@@ -128,6 +130,7 @@ impl Inode {
             opening: Mutex::new(()),
             open: Mutex::new(Weak::new()),
             moving: Mutex::new(()),
+            replacing: Mutex::new(()),
             dir_id: RwLock::new(None),
             places: Mutex::new(Vec::new()),
             seen: Mutex::new(Stamp::of(stat)),
@@ -222,6 +225,11 @@ impl Inode {
         self.generation.load(Ordering::SeqCst)
     }
 
+    /// Its contents are others now than those that the kernel has.
+    pub(super) fn raise_generation(&self) {
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// The reply to a lookup of this inode.
     pub(super) fn entry(&self, attr: Attr) -> Entry {
         Entry {
@@ -269,7 +277,7 @@ impl Inode {
             return Ok((stat, Verdict::AsKnown));
         }
         if self.kind == FileType::RegularFile {
-            self.generation.fetch_add(1, Ordering::SeqCst);
+            self.raise_generation();
         }
         // What a sync client brought may be the id of the directory.
         *self.dir_id.write() = None;

@@ -3,7 +3,7 @@
 //! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
 //!
-//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; then the leaves (the table, below it the
+//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; `Inode::replacing`; then the leaves (the table, below it the
 //! descriptors, and what else an inode keeps). No lock is held over I/O that another file needs.
 
 mod attributes;
@@ -79,7 +79,7 @@ pub struct View {
     daemon: Caller,
     /// The groups that it is in.
     groups: Vec<u32>,
-    /// How many files are open to be changed, where that is counted, and how many may be.
+    /// How many files are open to be changed or have changes that could not be stored, where that is counted, and how many may be.
     writers: AtomicUsize,
     writers_max: usize,
     /// All known inodes. Leaf lock.
@@ -215,8 +215,18 @@ impl View {
             } else {
                 self.book(dir, name, &stat, removals)
             };
-            if let Some(inode) = booked {
-                return Ok(inode.entry(self.attr(&inode, &stat)?));
+            let Some(inode) = booked else { continue };
+            match self.attr(&inode, &stat) {
+                Ok(attr) => return Ok(inode.entry(attr)),
+                Err(error) => {
+                    // The kernel does not learn of it.
+                    self.forget(inode.node, 1);
+                    // ENOENT, if it has gone; or another file is there now.
+                    if matches!(error, Error::Stale) && !inode.is(&dir.stat(name)?) {
+                        continue;
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -277,6 +287,12 @@ impl View {
             })?;
         }
         Ok(())
+    }
+
+    /// Another program has written a file anew in its place.
+    fn overwritten(&self, inode: &Inode) -> Result<()> {
+        inode.raise_generation();
+        self.reload(inode)
     }
 
     /// Refuses changes of a view that is read-only (the kernel refuses them before us, but who calls without it must hear it, too).

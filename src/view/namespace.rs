@@ -126,6 +126,10 @@ impl View {
         // What replaces a file is to be whole on disk before that one goes.
         if let (Some(inode), Some(_), Rename::Replace, true) = (&moved.inode, &victim, how, self.counts_openers()) {
             self.store(inode)?;
+            // Unless another program has put something else there, beside which ours is now.
+            if !self.before_change(&from)?.is_same(&moved) {
+                return Err(Error::Stale);
+            }
         }
         let _changes = (moved.change(), victim.as_ref().and_then(Before::change));
         let _parents = (from.parent().change(), to.parent().change());

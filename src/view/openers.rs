@@ -4,10 +4,11 @@
 use super::descriptors::Open;
 use super::inode::Inode;
 use super::{Access, NodeId, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::folder::Storage;
 use rustix::fs::Stat;
 use rustix::io::Errno;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -28,18 +29,43 @@ impl View {
             self.changeable(&inode)?;
             self.replaceable(&inode, &self.stat(&inode)?)?;
         }
-        self.count_opener(&inode, access)
-    }
-
-    /// Counts who opens a file: each that is changed takes a second descriptor.
-    pub(super) fn count_opener(&self, inode: &Inode, access: Access) -> Result<()> {
-        if access == Access::ReadWrite {
-            let more = |writers: usize| (writers < self.writers_max).then_some(writers + 1);
-            let counted = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
-            counted.map_err(|_| Errno::NFILE)?;
-        }
+        self.refresh(&inode)?;
+        self.count_writer(access)?;
         inode.openers.fetch_add(1, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Looks whether another program has written the file anew since it was opened first: within a second of that, nobody else has asked.
+    fn refresh(&self, inode: &Arc<Inode>) -> Result<()> {
+        if let Some(open) = self.descriptors.get(inode)
+            && let Open::File(file) = &*open
+            && file.read(|body| Ok::<_, Error>(!body.contents.has_pending() && body.contents.is_overwritten(body.fd.as_fd())?))?
+        {
+            self.overwritten(inode)?;
+        }
+        Ok(())
+    }
+
+    /// Counts who opens a file to change it: that takes a second descriptor.
+    pub(super) fn count_writer(&self, access: Access) -> Result<()> {
+        let more = |writers: usize| (writers < self.writers_max).then_some(writers + 1);
+        match access {
+            Access::ReadOnly => Ok(()),
+            Access::ReadWrite => {
+                let counted = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+                Ok(counted.map(drop).map_err(|_| Errno::NFILE)?)
+            }
+        }
+    }
+
+    /// Undoes [`count_writer`](Self::count_writer).
+    pub(super) fn uncount_writer(&self, access: Access) {
+        match access {
+            Access::ReadOnly => {}
+            Access::ReadWrite => {
+                self.writers.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
     }
 
     /// Somebody has closed a file: what was changed is stored.
@@ -57,16 +83,13 @@ impl View {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub fn release(&self, node: NodeId, access: Access) -> Result<()> {
-        let less = |count: usize| count.checked_sub(1);
-        if access == Access::ReadWrite {
-            // Never fails: it was counted.
-            let _ = self.writers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        }
+        self.uncount_writer(access);
         let inode = self.inode(node)?;
         // First, so that who changes it from now on by its path stores that. Fails where the number is another inode's by now.
         let less = |count: u32| count.checked_sub(1);
         let _ = inode.openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
-        let stored = self.store(&inode);
+        // Others who have it open will close it. The kernel tells this late, and one of them may have begun to write the file anew: what is half-written must not be stored.
+        let stored = self.store_if(&inode, || inode.openers.load(Ordering::SeqCst) == 0);
         self.let_go(&inode);
         self.report(&inode, stored)
     }
@@ -87,26 +110,34 @@ impl View {
     /// # Errors
     /// What the operating system says. If nobody has it open, it is then as it was.
     pub(super) fn resize_and_store(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
-        if !self.counts_openers() || inode.openers.load(Ordering::SeqCst) > 0 {
+        if !self.counts_openers() {
             return self.resize(inode, size);
         }
-        let was_pending = self.with_file(inode, |file| Ok(file.read(|body| body.contents.has_pending())))?;
-        self.resize(inode, size)?;
-        let stored = self.store(inode);
-        if stored.is_err() && !was_pending {
-            // Unless somebody has opened it meanwhile, and perhaps written to it.
-            self.with_file(inode, |file| {
-                file.write(|body| {
-                    if inode.openers.load(Ordering::SeqCst) == 0 {
-                        body.contents.revert();
-                    }
-                });
-                Ok(())
-            })?;
-            self.keep_known(inode, false);
+        let is_open = || inode.openers.load(Ordering::SeqCst) > 0;
+        let was_open = is_open() || self.with_file(inode, |file| Ok(file.read(|body| body.contents.has_pending())))?;
+        let resized = self.resize(inode, size);
+        if is_open() {
+            return resized;
+        }
+        let stored = resized.and_then(|()| self.store(inode));
+        if stored.is_err() && !was_open {
+            self.revert(inode)?;
         }
         self.let_go(inode);
         stored
+    }
+
+    /// Takes back what could not be stored of a file that nobody has open, nor has opened meanwhile, and perhaps written to.
+    fn revert(&self, inode: &Arc<Inode>) -> Result<()> {
+        self.with_file(inode, |file| {
+            file.write(|body| {
+                if inode.openers.load(Ordering::SeqCst) == 0 {
+                    body.contents.revert();
+                }
+            });
+            self.keep_no_longer(inode, file);
+            Ok(())
+        })
     }
 
     /// Refuses changes of a file that may be changed but is somebody else's, or another group's than the new one could be: that would be ours.

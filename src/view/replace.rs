@@ -4,7 +4,7 @@
 //! beside the old one, gets all that the old one has but its bytes, and replaces it with a rename, so that a crash at any instant leaves one of the two. The inode stays
 //! what it is to the kernel, with another file behind it.
 
-use super::descriptors::{Body, Open};
+use super::descriptors::{Body, Open, OpenFile};
 use super::inode::{Change, Inode, Mark, Place};
 use super::resolve::Directory;
 use super::{NodeId, View};
@@ -33,10 +33,26 @@ struct Settled<'v, 'i> {
 impl View {
     /// Stores what was changed in a file, if anything was.
     pub(super) fn store(&self, inode: &Arc<Inode>) -> Result<()> {
+        self.store_if(inode, || true)
+    }
+
+    /// As [`store`](Self::store), unless `condition`, which is asked when nobody can change the file, is false.
+    pub(super) fn store_if(&self, inode: &Arc<Inode>, condition: impl FnOnce() -> bool) -> Result<()> {
         let Some(open) = self.descriptors.get(inode) else { return Ok(()) };
         let Open::File(file) = &*open else { return Ok(()) };
-        let stored = file.replace(|body| self.write_new(inode, body), |body, new| self.put_new(inode, body, new));
-        self.keep_known(inode, stored.is_err());
+        let write = |body: &Body| {
+            let new = if condition() { self.write_new(inode, body) } else { Ok(None) };
+            if !matches!(new, Ok(Some(_))) {
+                self.keep_known(inode, body);
+            }
+            new
+        };
+        let stored = file.replace(write, |body, new| {
+            let put = self.put_new(inode, body, new);
+            self.keep_known(inode, body);
+            put
+        });
+        self.keep_no_longer(inode, file);
         stored
     }
 
@@ -47,7 +63,7 @@ impl View {
         let mut nodes: Vec<_> = pending.into_iter().map(|(node, _)| node).collect();
         // Those that there is no room for once more, when the others have given theirs back.
         nodes.retain(|node| {
-            self.inode(*node).is_ok_and(|inode| {
+            self.inode(*node).map_or(true, |inode| {
                 self.store(&inode).is_err() || {
                     self.let_go(&inode);
                     false
@@ -56,7 +72,11 @@ impl View {
         });
         let mut result = Ok(());
         for node in nodes {
-            let inode = self.inode(node)?;
+            let Ok(inode) = self.inode(node) else {
+                log::error!("changes of a file that is not known any more are lost");
+                result = result.and(Err(Error::Stale));
+                continue;
+            };
             let stored = self.store(&inode);
             if let Err(error) = &stored {
                 log::error!("cannot be stored, its changes are lost: {}: {error}", self.path(&inode).display());
@@ -74,19 +94,38 @@ impl View {
         {
             // Or else later, at the unmount at the latest.
             let _ = self.store(&inode);
-            self.let_go(&inode);
+            if self.inode(node).is_ok() {
+                self.let_go(&inode);
+            }
         }
     }
 
-    /// Sees to it that an inode stays known as long as only its state knows a change that is to be stored.
-    pub(super) fn keep_known(&self, inode: &Inode, is_kept: bool) {
-        if inode.held.load(Ordering::SeqCst) != is_kept {
-            self.change_table(|table| match (inode.held.swap(is_kept, Ordering::SeqCst), is_kept) {
-                (false, true) => table.hold(inode.node),
-                (true, false) => table.forget(inode.node, 1),
-                (true, true) | (false, false) => {}
-            });
+    /// Sees to it that an inode stays known as long as only its state, which the caller has locked, knows a change that is to be stored. Such are counted: each takes a second
+    /// descriptor.
+    fn keep_known(&self, inode: &Inode, body: &Body) {
+        if !body.contents.has_pending() || inode.held.load(Ordering::SeqCst) {
+            return;
         }
+        self.change_table(|table| {
+            // Its last entry may have gone while it was tried: then nothing is to be stored any more.
+            if !inode.is_gone() && !inode.held.swap(true, Ordering::SeqCst) {
+                table.hold(inode.node);
+                self.writers.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+
+    /// Undoes [`keep_known`](Self::keep_known) where nothing is to be stored any more. The caller has not locked the file, which this may close.
+    pub(super) fn keep_no_longer(&self, inode: &Inode, file: &OpenFile) {
+        if !inode.held.load(Ordering::SeqCst) {
+            return;
+        }
+        self.change_table(|table| {
+            if !file.has_pending() && inode.held.swap(false, Ordering::SeqCst) {
+                table.forget(inode.node, 1);
+                self.writers.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
     }
 
     /// Makes the entries of a file durable.
@@ -120,10 +159,7 @@ impl View {
     /// Puts the new file in the place of the old one.
     fn put_new(&self, inode: &Arc<Inode>, body: &mut Body, new: Option<Unnamed>) -> Result<()> {
         let (Some(mut new), Some(settled)) = (new, self.settled(inode)?) else {
-            // It may have a name that nobody has looked up.
-            if rustix::fs::fstat(&body.fd)?.st_nlink > 0 {
-                return Err(Error::Stale);
-            }
+            // Links that nobody has looked up keep the old file.
             body.contents.abandon();
             return Ok(());
         };
@@ -198,9 +234,13 @@ impl View {
             Ok(_) | Err(Error::Os(Errno::NOENT)) => Existing::Kept,
             Err(error) => return Err(error),
         };
-        let put = keeping_times(dir, |change| {
-            Ok(dir.alter_within(change, |fd| new.put(fd, place.name.entry(), existing))?)
-        });
+        let put = match existing {
+            Existing::Replaced => keeping_times(dir, |change| {
+                Ok(dir.alter_within(change, |fd| new.put(fd, place.name.entry(), existing))?)
+            }),
+            // An entry that has gone is made again, which changes the directory.
+            Existing::Kept => dir.alter(|fd| new.put(fd, place.name.entry(), existing)).map_err(Error::from),
+        };
         match put {
             Err(Error::Os(Errno::EXIST)) => self.put_beside(inode, new, place, dir),
             put => put.map(|()| place.clone()),
@@ -241,6 +281,7 @@ impl View {
 /// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
 /// entry has changed.
 fn keeping_times(dir: &Directory<'_>, action: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
+    let _replacing = dir.inode.replacing.lock();
     let change = dir.inode.change();
     let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
     action(&change)?;

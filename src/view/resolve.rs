@@ -257,7 +257,19 @@ impl View {
         if inode.node == NodeId::ROOT {
             return action(self.root.as_fd());
         }
-        self.handle(inode)?.with_fd(action)
+        // What is done to a file that is being replaced is done to the new one.
+        let open = match inode.kind {
+            FileType::RegularFile if self.counts_openers() => self.file(inode).or_else(|_| self.handle(inode))?,
+            FileType::RegularFile
+            | FileType::Directory
+            | FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => self.handle(inode)?,
+        };
+        open.with_fd(action)
     }
 
     /// What is open of a regular file, opened if need be, for `action`.

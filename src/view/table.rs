@@ -222,7 +222,10 @@ impl Table {
             }
             let Some(known) = self.known.remove(&node) else { continue };
             self.dropped.push(node);
-            self.given.remove(&known.inode.identity());
+            // Another file may have the identity by now.
+            if self.given.get(&known.inode.identity()) == Some(&node) {
+                self.given.remove(&known.inode.identity());
+            }
             for place in known.inode.take_places() {
                 if let Some(parent) = self.known.get_mut(&place.parent.node) {
                     parent.children = parent.children.saturating_sub(1);

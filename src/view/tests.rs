@@ -390,18 +390,43 @@ fn a_read_only_view_changes_nothing() {
     );
 }
 
-#[test]
-fn what_another_program_has_overwritten_is_kept_beside_what_was_changed_here() {
+/// A view of the recipe folder `dir`.
+fn recipe_view(dir: &Path) -> View {
     use crate::recipe::{Others, Recipe, RecipeKey};
-    let dir = tempfile::tempdir().unwrap();
-    let root = || rustix::fs::open(dir.path(), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let root = || rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let options = Options {
         access: Access::ReadWrite,
         ownership: Ownership::Daemon,
         descriptors: 100,
     };
     let key = RecipeKey::from_hex(&[b'7'; 64]).unwrap();
-    let view = View::new(Box::new(Recipe::new(key, root(), Others::Hidden)), root(), options).unwrap();
+    View::new(Box::new(Recipe::new(key, root(), Others::Hidden)), root(), options).unwrap()
+}
+
+#[test]
+fn what_another_program_has_overwritten_is_seen_once_a_change_was_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = recipe_view(dir.path());
+    let node = put(&view, NodeId::ROOT, b"file", b"first");
+    view.release(node, Access::ReadWrite).unwrap();
+    let generation = view.lookup(NodeId::ROOT, b"file").unwrap().generation;
+    // In place, as the article's program does it: an empty file with another IV.
+    std::fs::write(dir.path().join("file.enc"), [&[0; 8][..], &[9; 16]].concat()).unwrap();
+    let write = |data: &[u8]| view.write(node, 0, data, Privileges::Keep, Origin::Application);
+    assert_eq!(errno(write(b"meant for another")), Errno::STALE);
+    let found = view.lookup(NodeId::ROOT, b"file").unwrap();
+    assert_eq!((found.attr.node, found.attr.size), (node, 0));
+    assert!(found.generation > generation, "the kernel has to drop what it has of it");
+    write(b"new").unwrap();
+    view.flush(node).unwrap();
+    assert_eq!(get(&view, node), b"new");
+    assert_eq!(names(&view, NodeId::ROOT).len(), 1);
+}
+
+#[test]
+fn what_another_program_has_overwritten_is_kept_beside_what_was_changed_here() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = recipe_view(dir.path());
     let node = put(&view, NodeId::ROOT, b"file", b"first");
     view.flush(node).unwrap();
     view.write(node, 0, b"ours!", Privileges::Keep, Origin::Application).unwrap();
@@ -414,4 +439,33 @@ fn what_another_program_has_overwritten_is_kept_beside_what_was_changed_here() {
     assert_eq!(get(&view, view.lookup(NodeId::ROOT, b"file").unwrap().attr.node), b"");
     assert_eq!(get(&view, view.lookup(NodeId::ROOT, &names[1]).unwrap().attr.node), b"ours!");
     assert_eq!(get(&view, node), b"ours!");
+}
+
+/// The kernel tells of a release after the close has returned: the next one who saves may have emptied the file by then.
+#[test]
+fn a_late_release_stores_nothing_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let view = recipe_view(dir.path());
+    let node = put(&view, NodeId::ROOT, b"file", b"first");
+    view.flush(node).unwrap();
+    let on_disk = || std::fs::read(dir.path().join("file.enc")).unwrap();
+    let first = on_disk();
+    view.open(node, Access::ReadWrite).unwrap();
+    let empty = SetAttr {
+        mode: None,
+        uid: None,
+        gid: None,
+        size: Some(0),
+        atime: None,
+        mtime: None,
+    };
+    view.setattr(ME, node, &empty).unwrap();
+    view.release(node, Access::ReadWrite).unwrap();
+    assert_eq!(on_disk(), first);
+    view.write(node, 0, b"second", Privileges::Keep, Origin::Application).unwrap();
+    assert_eq!(on_disk(), first);
+    view.release(node, Access::ReadWrite).unwrap();
+    assert_ne!(on_disk(), first, "the last one does");
+    let again = recipe_view(dir.path());
+    assert_eq!(get(&again, again.lookup(NodeId::ROOT, b"file").unwrap().attr.node), b"second");
 }

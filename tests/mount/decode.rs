@@ -5,15 +5,18 @@ use crate::harness::{Names, Options, Vault};
 use crate::people::{Who, run, skipped};
 use crate::tree::Tree;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A Python with the packages of `scripts/requirements.txt`: the one that `scripts/setup.sh` makes, or the system's if it has them.
 fn python() -> Option<PathBuf> {
-    let ours = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.join("venv/bin/python3");
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let ours = || Some(Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?.join("venv/bin/python3"));
     let has_packages = |python: &PathBuf| {
         let mut import = Who::me().command(python);
         python.exists() && run(import.args(["-c", "import blake3, argon2, Crypto"])).code == 0
     };
-    [ours, PathBuf::from("/usr/bin/python3")].into_iter().find(has_packages)
+    let pythons = || [ours(), Some(PathBuf::from("/usr/bin/python3"))].into_iter().flatten();
+    FOUND.get_or_init(|| pythons().find(has_packages)).clone()
 }
 
 /// [`python`]; if there is none, says that this test is skipped.

@@ -2,7 +2,7 @@
 
 use crate::corpus::noise;
 use crate::harness::{Mounted, Names, Options, PATIENCE, Vault, errno};
-use crate::people::{Who, run};
+use crate::people::{Who, run, start};
 use crate::tree::Tree;
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -150,12 +150,8 @@ fn thousands_of_open_files_take_few_descriptors() {
     // Another process has 3,000 of them open, as many as an ordinary hard limit lets it.
     let script = "ulimit -n 3100; for f in */?[02468] */?[13579]; do exec {fd}<>\"$f\"; fds+=($fd); [ ${#fds[@]} -lt 3000 ] || break; done
         echo ${#fds[@]}; read -r line || true; for fd in \"${fds[@]}\"; do printf X >&\"$fd\"; done; echo done";
-    let mut holder = mounted
-        .shell(script, &[])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut holder = mounted.shell(script, &[]);
+    let mut holder = start(holder.stdin(Stdio::piped()).stdout(Stdio::piped())).unwrap();
     let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert_eq!(said.next().unwrap().unwrap(), "3000");
     few("with 3,000 files open");

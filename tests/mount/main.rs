@@ -19,6 +19,7 @@ mod mounted;
 mod people;
 mod permissions;
 mod places;
+mod posix;
 mod programs;
 mod recipe;
 mod refusals;

@@ -1,7 +1,7 @@
 //! A mounted vault, and the daemon behind it: watched, checked at the unmount, and cleaned up whatever happens.
 
 use crate::harness::{PATIENCE, Vault, wait_for};
-use crate::people::{Who, run_unmount};
+use crate::people::{Who, run_unmount, start};
 use crate::places::{detach, mount_at};
 use rustix::mount::{MountFlags, mount_remount};
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,10 +26,7 @@ struct Daemon {
 
 impl Daemon {
     fn start(command: &mut Command) -> Self {
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let child = start(command.stdin(Stdio::null())).unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = child.id();
         let child = Arc::new(Mutex::new(child));
         let (watch, ended) = channel();

@@ -6,8 +6,9 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 /// The ordinary user's name.
@@ -198,6 +199,22 @@ impl Answer {
     }
 }
 
+/// Held for reading while a process is being started, and for writing where none may be.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts `command`.
+pub(crate) fn start(command: &mut Command) -> std::io::Result<Child> {
+    let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    command.spawn()
+}
+
+/// Runs `work` while no test starts a process: until its exec, a new one holds open what this one has open, and then closes it. Filesystems are told of each close, and a
+/// recipe folder's stores what was written so far. So `work` must not start any, either.
+pub(crate) fn without_new_processes<T>(work: impl FnOnce() -> T) -> T {
+    let _nothing_starts = STARTING.write().unwrap_or_else(PoisonError::into_inner);
+    work()
+}
+
 /// Runs `command` to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Answer {
@@ -223,7 +240,7 @@ pub(crate) fn run_unmount(command: &mut Command) -> Answer {
 #[track_caller]
 pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Answer {
     let text = format!("{command:?}");
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let spawned = start(command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let mut child = spawned.unwrap_or_else(|error| panic!("{text}: {error}"));
     // A command that does not want its input may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input);

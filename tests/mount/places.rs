@@ -130,19 +130,26 @@ impl SmallFilesystem {
         Self { scratch, point }
     }
 
-    /// An ext4 filesystem in a file of `mib` MiB.
+    /// An ext4 filesystem in a file of `mib` MiB, with blocks as large ones have, which limit targets and attributes.
     pub(crate) fn ext4(mib: u32) -> Self {
-        let scratch = Scratch::new(Who::Root, None);
-        let image = new_image(&scratch, mib);
-        run(Who::Root.command("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image)).ok();
-        Self::in_image(scratch, &image, &[])
+        Self::in_file(&["mkfs.ext4", "-q", "-m", "0", "-b", "4096"], mib)
+    }
+
+    /// An XFS filesystem. It has to be larger than 300 MiB, of which the file that it is in takes few.
+    pub(crate) fn xfs() -> Self {
+        Self::in_file(&["mkfs.xfs", "-q"], 400)
     }
 
     /// A btrfs filesystem in a file of `mib` MiB, at least 128.
     pub(crate) fn btrfs(mib: u32) -> Self {
+        Self::in_file(&["mkfs.btrfs", "-q"], mib)
+    }
+
+    /// A filesystem that the command `make` makes in a file of `mib` MiB.
+    fn in_file(make: &[&str], mib: u32) -> Self {
         let scratch = Scratch::new(Who::Root, None);
         let image = new_image(&scratch, mib);
-        run(Who::Root.command("mkfs.btrfs").arg("-q").arg(&image)).ok();
+        run(Who::Root.command(make[0]).args(&make[1..]).arg(&image)).ok();
         Self::in_image(scratch, &image, &[])
     }
 
@@ -153,6 +160,21 @@ impl SmallFilesystem {
         let options = [&["loop"], options].concat().join(",");
         run(Who::Root.command("mount").arg("-o").arg(options).args([image, &point])).ok();
         std::fs::set_permissions(&point, PermissionsExt::from_mode(0o777)).unwrap();
+        Self { scratch, point }
+    }
+
+    /// An overlay of the directory `lower`, which stays as it is, and an empty one in `upper`.
+    pub(crate) fn overlay(lower: &Path, upper: &Path) -> Self {
+        let scratch = Scratch::new(Who::Root, Some(upper));
+        let point = scratch.dir("overlay", Who::Root);
+        let dirs = [lower.to_owned(), scratch.dir("upper", Who::Root), scratch.dir("work", Who::Root)];
+        let [lower, upper, work] = dirs.map(|dir| dir.to_str().unwrap().to_owned());
+        let options = format!("index=on,lowerdir={lower},upperdir={upper},workdir={work}");
+        run(Who::Root
+            .command("mount")
+            .args(["-t", "overlay", "-o", &options, "plainview-test"])
+            .arg(&point))
+        .ok();
         Self { scratch, point }
     }
 

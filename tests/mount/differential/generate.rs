@@ -5,7 +5,7 @@ use super::names::Taste;
 use super::op::{AtOp, Lock, Op, Place, SlotOp, Sparse, Target, Text, TwoOp, XattrOp};
 use super::paths::Want;
 use super::side::{SLOTS, Side};
-use super::values::{Values, ZeroRange};
+use super::values::{Abilities, Values};
 use crate::people::Who;
 use rand::RngExt;
 use rustix::fs::{AtFlags, FileType, RenameFlags};
@@ -35,9 +35,9 @@ pub(super) enum Actor {
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, zero_range: ZeroRange, actor: Actor) -> Self {
+    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, abilities: Abilities, actor: Actor) -> Self {
         Self {
-            values: Values::new(seed, clock, taste, zero_range),
+            values: Values::new(seed, clock, taste, abilities),
             queue: VecDeque::new(),
             marked: VecDeque::new(),
             actor,

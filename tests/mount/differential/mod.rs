@@ -1,8 +1,9 @@
 //! The same operations on the mount and on a plain directory of the same filesystem: what every call answers is compared, errno by errno, and the trees are
 //! compared again and again.
 //!
-//! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are), in `values` (attributes
-//! with names that do not fit, targets near the limit), in `names` (what a recipe folder cannot hold). Everything else must be equal.
+//! What may differ is written where it is left out: in `attrs` (sizes of directories, times of access), in `run` (where holes are, how a rename says that a
+//! directory is not empty), in `values` (attributes with names that do not fit, targets near the limit), in `names` (what a recipe folder cannot hold). Everything
+//! else must be equal.
 //!
 //! The operations come from a seed, which a failure prints: `PLAINVIEW_TEST_SEED` gives it back, `PLAINVIEW_TEST_OPS` says how many there are to be, and
 //! `PLAINVIEW_TEST_SHOWN` how many of the last ones a failure lists.
@@ -42,7 +43,7 @@ const FORGET: u64 = 2;
 const RESTART: u64 = 8;
 
 /// A number from the environment.
-fn variable<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
+pub(crate) fn variable<T: FromStr<Err: Debug>>(name: &str) -> Option<T> {
     std::env::var(name).ok().map(|number| number.parse().unwrap())
 }
 
@@ -67,6 +68,20 @@ fn make_tree(below: &Path) -> PathBuf {
     std::fs::create_dir_all(&tree).unwrap();
     std::fs::set_permissions(&tree, PermissionsExt::from_mode(0o777)).unwrap();
     tree
+}
+
+/// The ACLs of the plain directory are enforced, so those of the mount have to be as well wherever there are any.
+const ACLS: &[&str] = &["-o", "acl"];
+/// The same, for others as well.
+const ACLS_FOR_ALL: &[&str] = &["-o", "allow_other,acl"];
+
+/// A short run as root below the directory `base`.
+pub(crate) fn short_run(base: &Path) {
+    let options = Options {
+        base: Some(base.to_owned()),
+        ..Options::of(Who::Root)
+    };
+    differential(options, Taste::AnyName, ACLS, Actor::Same, 3000);
 }
 
 /// Runs operations on a mount and beside it, with restarts.
@@ -106,26 +121,20 @@ fn differential(options: Options, taste: Taste, args: &[&str], actor: Actor, ope
 #[test]
 fn a_mount_of_root_behaves_like_a_plain_directory() {
     if root_or_skip() {
-        differential(Options::of(Who::Root), Taste::AnyName, &[], Actor::Same, 20_000);
+        differential(Options::of(Who::Root), Taste::AnyName, ACLS, Actor::Same, 20_000);
     }
 }
 
 #[test]
 fn a_mount_of_root_behaves_like_a_plain_directory_to_several_users() {
     if root_or_skip() {
-        differential(
-            Options::of(Who::Root),
-            Taste::AnyName,
-            &["-o", "allow_other"],
-            Actor::Changing,
-            20_000,
-        );
+        differential(Options::of(Who::Root), Taste::AnyName, ACLS_FOR_ALL, Actor::Changing, 20_000);
     }
 }
 
 #[test]
 fn a_mount_of_an_ordinary_user_behaves_like_a_plain_directory() {
-    differential(Options::of(Who::User), Taste::AnyName, &[], Actor::Same, 20_000);
+    differential(Options::of(Who::User), Taste::AnyName, ACLS, Actor::Same, 20_000);
 }
 
 #[test]
@@ -134,31 +143,25 @@ fn a_mount_with_plain_names_behaves_like_a_plain_directory() {
         names: Names::Plain,
         ..Options::default()
     };
-    differential(options, Taste::NothingReserved, &[], Actor::Same, 20_000);
+    differential(options, Taste::NothingReserved, ACLS, Actor::Same, 20_000);
 }
 
 #[test]
 fn a_recipe_folder_of_root_behaves_like_a_plain_directory() {
     if root_or_skip() {
-        differential(Options::recipe(Who::Root, Key::Password), Taste::Recipe, &[], Actor::Same, 5_000);
+        differential(Options::recipe(Who::Root, Key::Password), Taste::Recipe, ACLS, Actor::Same, 5_000);
     }
 }
 
 #[test]
 fn a_recipe_folder_of_root_behaves_like_a_plain_directory_to_several_users() {
     if root_or_skip() {
-        let args = ["-o", "allow_other"];
-        differential(
-            Options::recipe(Who::Root, Key::Raw(16)),
-            Taste::Recipe,
-            &args,
-            Actor::Changing,
-            5_000,
-        );
+        let options = Options::recipe(Who::Root, Key::Raw(16));
+        differential(options, Taste::Recipe, ACLS_FOR_ALL, Actor::Changing, 5_000);
     }
 }
 
 #[test]
 fn a_recipe_folder_of_an_ordinary_user_behaves_like_a_plain_directory() {
-    differential(Options::recipe(Who::User, Key::Raw(24)), Taste::Recipe, &[], Actor::Same, 5_000);
+    differential(Options::recipe(Who::User, Key::Raw(24)), Taste::Recipe, ACLS, Actor::Same, 5_000);
 }

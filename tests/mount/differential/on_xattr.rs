@@ -72,7 +72,8 @@ fn list(side: &Side, target: &Target) -> io::Result<Vec<Vec<u8>>> {
     names.truncate(len);
     let mut names: Vec<_> = names
         .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
+        // XFS shows root what it keeps ACLs in.
+        .filter(|name| !name.is_empty() && !name.starts_with(b"trusted.SGI_ACL_"))
         .map(<[u8]>::to_vec)
         .collect();
     names.sort();

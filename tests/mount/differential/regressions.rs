@@ -2,10 +2,10 @@
 
 use super::attrs::Perm;
 use super::generate::Actor;
-use super::make_tree;
 use super::names::Taste;
 use super::op::{AtOp, Base, Data, Op, Place, SlotOp, Sparse, Target, Text, Times, TwoOp, XattrOp};
 use super::run::Runner;
+use super::{ACLS, make_tree};
 use crate::harness::{Options, Vault};
 use crate::people::Who;
 use rustix::fs::{AtFlags, FileType, OFlags, RenameFlags, XattrFlags};
@@ -16,7 +16,7 @@ fn alike(ops: &[Op]) {
     for owner in Who::both() {
         let vault = Vault::new(Options::of(owner));
         let plain = vault.scratch().dir("plain", owner);
-        let mounted = vault.mount(&[]);
+        let mounted = vault.mount(ACLS);
         let mut runner = mounted.enter(|point| Runner::new(&make_tree(&plain), &make_tree(point), 0, Taste::AnyName, Actor::Same).unwrap());
         mounted.enter(|_| runner.follow(ops).and_then(|()| runner.compare())).unwrap();
         mounted.forget_all();

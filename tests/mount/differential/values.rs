@@ -20,37 +20,50 @@ const MIB: u64 = 1 << 20;
 /// Paths are at most 4096 bytes, and names at most 255: deeper trees would meet the first limit at different depths.
 const LONGEST_TARGET: usize = 3000;
 
-/// Whether the filesystem of the plain directory knows FALLOC_FL_ZERO_RANGE, which ours does in any case. tmpfs does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ZeroRange {
-    Known,
-    Unknown,
+/// The type that statfs(2) tells for XFS.
+const XFS_SUPER_MAGIC: i64 = 0x5846_5342;
+/// Targets that fit on XFS, which has room for 1,023 bytes, also when they are encrypted.
+const LONGEST_TARGET_XFS: usize = 700;
+
+/// What differs between filesystems that the plain directory may be on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abilities {
+    /// Whether there is FALLOC_FL_ZERO_RANGE, which ours has in any case. tmpfs has not.
+    zero_range: bool,
+    /// How long a symlink's target may be, so that it may be as long in the mount.
+    longest_target: usize,
 }
 
-impl ZeroRange {
-    /// Tries it out.
+impl Abilities {
+    /// Finds them out, leaving no trace.
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
         let file = fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?;
-        match fs::fallocate(&file, FallocateFlags::ZERO_RANGE, 0, 4096) {
-            Err(Errno::OPNOTSUPP) => Ok(Self::Unknown),
-            other => other.map(|()| Self::Known),
-        }
+        let zero_range = match fs::fallocate(&file, FallocateFlags::ZERO_RANGE, 0, 4096) {
+            Err(Errno::OPNOTSUPP) => false,
+            other => other.map(|()| true)?,
+        };
+        let is_xfs = fs::statfs(dir)?.f_type == XFS_SUPER_MAGIC;
+        let longest_target = if is_xfs { LONGEST_TARGET_XFS } else { LONGEST_TARGET };
+        Ok(Self {
+            zero_range,
+            longest_target,
+        })
     }
 }
 
 pub(super) struct Values {
     pub(super) rng: StdRng,
-    zero_range: ZeroRange,
+    abilities: Abilities,
     pub(super) taste: Taste,
     names: Vec<Vec<u8>>,
     clock: Clock,
 }
 
 impl Values {
-    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, zero_range: ZeroRange) -> Self {
+    pub(super) fn new(seed: u64, clock: Clock, taste: Taste, abilities: Abilities) -> Self {
         Self {
             rng: StdRng::seed_from_u64(seed),
-            zero_range,
+            abilities,
             taste,
             names: names(taste),
             clock,
@@ -169,10 +182,7 @@ impl Values {
             zero,
             zero | keep,
         ];
-        let zeroes = match self.zero_range {
-            ZeroRange::Known => flags.len(),
-            ZeroRange::Unknown => flags.len() - 2,
-        };
+        let zeroes = if self.abilities.zero_range { flags.len() } else { flags.len() - 2 };
         self.pick(&flags[..zeroes], keep)
     }
 
@@ -296,7 +306,11 @@ impl Values {
         match self.rng.random_range(0..20) {
             0 => b".".to_vec(),
             1 => b"/nonexistent/plainview-differential".to_vec(),
-            2 => vec![b't'; self.pick(&[self.taste.longest(), 256, 1000, LONGEST_TARGET], 256)],
+            2 => vec![
+                b't';
+                self.pick(&[self.taste.longest(), 256, 1000, LONGEST_TARGET], 256)
+                    .min(self.abilities.longest_target)
+            ],
             3 => vec![b't'; 4096], // too long anywhere
             4 => Vec::new(),
             5 => b"\xff\xfe target\n".to_vec(),

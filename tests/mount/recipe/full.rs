@@ -45,8 +45,11 @@ fn full_disk(small: &SmallFilesystem) {
     // All of it is handed over now, so that what does not fit later is the new file.
     file.set_len(u64::try_from(old.len() + 10).unwrap()).unwrap();
     file.write_all_at(b"new bytes!", u64::try_from(old.len()).unwrap()).unwrap();
-    let new = [old.as_slice(), b"new bytes!"].concat();
+    let new = [old.as_slice(), b"NEW BYTES!"].concat();
+    // Another test that starts a program closes its copies of our descriptors, which stores what was changed until then: so that is done before, and nothing is under way.
+    file.sync_all().unwrap();
     let filler = fill(small.path());
+    file.write_all_at(b"NEW BYTES!", u64::try_from(old.len()).unwrap()).unwrap();
     let before = fs::read(stored(&vault, "file")).unwrap();
     for _ in 0..2 {
         assert_eq!(errno(file.sync_all()), Some(Errno::NOSPC));
@@ -110,12 +113,16 @@ fn a_change_that_could_not_be_stored_waits() {
     let path = mounted.path().join("file");
     let file = OpenOptions::new().write(true).open(&path).unwrap();
     file.set_len(u64::try_from(MIB + 3).unwrap()).unwrap();
+    // As in `full_disk`.
+    file.sync_all().unwrap();
     let filler = fill(small.path());
+    let before = program.contents(&vault, "file");
+    file.write_all_at(b"!", 0).unwrap();
     drop(file);
     mounted.forget_all();
-    let new = [old.as_slice(), &[0; 3]].concat();
+    let new = [b"!", &old[1..], &[0; 3]].concat();
     assert!(fs::read(&path).unwrap() == new);
-    assert!(program.contents(&vault, "file") == old);
+    assert!(program.contents(&vault, "file") == before && before != new);
     fs::remove_file(filler).unwrap();
     // Not `unmount`, which would first want the daemon to have let go of the file.
     mounted.signal(Signal::TERM);
@@ -145,10 +152,13 @@ fn a_change_that_could_not_be_stored_goes_with_its_file() {
     let files = ["removed", "replaced"].map(|name| {
         let file = OpenOptions::new().write(true).open(at(name)).unwrap();
         file.set_len(10 + u64::try_from(MIB).unwrap()).unwrap();
+        // As in `full_disk`.
+        file.sync_all().unwrap();
         file
     });
     let filler = fill(small.path());
     for file in files {
+        file.write_all_at(b"!", 0).unwrap();
         assert_eq!(errno(file.sync_all()), Some(Errno::NOSPC));
     }
     fs::remove_file(at("removed")).unwrap();

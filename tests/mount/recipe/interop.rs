@@ -8,7 +8,7 @@ use crate::tree::Tree;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A password, and raw keys for AES-128, -192 and -256.
 const KEYS: [Key; 4] = [Key::Password, Key::Raw(16), Key::Raw(24), Key::Raw(32)];
@@ -28,15 +28,20 @@ fn what_the_independent_program_wrote_is_read() {
             fs::create_dir_all(vault.path().join(dir)).unwrap();
         }
         let dirs = ["", "sub", "sub/deeper", "sub/m\u{fc}ller & s\u{f6}hne"];
-        for (number, size) in SIZES.into_iter().enumerate() {
-            let path = vault.path().join(dirs[number % dirs.len()]).join(format!("{size} bytes"));
-            fs::write(&path, contents(size)).unwrap();
-            program.encrypt(&vault, &path);
+        let place = |(number, size): (usize, &usize)| format!("{}/{size} bytes", dirs[number % dirs.len()]);
+        let places: Vec<_> = SIZES.iter().enumerate().map(place).collect();
+        let paths: Vec<_> = places
+            .iter()
+            .map(|place| vault.path().join(place.trim_start_matches('/')))
+            .collect();
+        for (path, size) in paths.iter().zip(SIZES) {
+            fs::write(path, contents(size)).unwrap();
         }
+        program.encrypt(&vault, &paths.iter().map(PathBuf::as_path).collect::<Vec<_>>());
         let before = Tree::of(vault.path());
         let mounted = vault.mount(&[]);
-        for (number, size) in SIZES.into_iter().enumerate() {
-            let path = mounted.path().join(dirs[number % dirs.len()]).join(format!("{size} bytes"));
+        for (place, size) in places.iter().zip(SIZES) {
+            let path = mounted.path().join(place.trim_start_matches('/'));
             assert_eq!(fs::metadata(&path).unwrap().len(), u64::try_from(size).unwrap(), "{key:?}");
             assert!(fs::read(&path).unwrap() == contents(size), "{size} bytes, {key:?}");
             let mut end = vec![0; size.min(20)];

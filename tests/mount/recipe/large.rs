@@ -69,7 +69,7 @@ fn a_file_that_does_not_fit_into_memory() {
     let Some(program) = Program::or_skip() else { return };
     let vault = folder();
     write(&vault.path().join("large"));
-    program.encrypt(&vault, &vault.path().join("large"));
+    program.encrypt(&vault, &[&vault.path().join("large")]);
     let mounted = vault.mount(&[]);
     let path = mounted.path().join("large");
     assert_is(&path, None);

@@ -10,6 +10,7 @@ mod misfits;
 mod names;
 mod open_files;
 mod opening;
+mod others;
 mod program;
 mod replacing;
 mod saves;

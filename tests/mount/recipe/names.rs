@@ -3,7 +3,7 @@
 use super::program::Program;
 use super::{folder, list, stored};
 use crate::harness::errno;
-use crate::people::{Who, run};
+use crate::people::{Who, run, start};
 use crate::tree::Tree;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::io::Errno;
@@ -247,7 +247,7 @@ fn fifos_and_sockets_have_the_suffix_too() {
     let mounted = vault.mount(&[]);
     mknodat(CWD, mounted.path().join("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     mknodat(CWD, mounted.path().join("socket"), FileType::Socket, Mode::RWXU, 0).unwrap();
-    let mut cat = mounted.shell("echo through > fifo", &[]).spawn().unwrap();
+    let mut cat = start(&mut mounted.shell("echo through > fifo", &[])).unwrap();
     let mut said = String::new();
     fs::File::open(mounted.path().join("fifo"))
         .unwrap()

@@ -36,18 +36,19 @@ impl Program {
         run(command.args([mode, secret]).arg(vault.passfile()).args(paths))
     }
 
-    /// Encrypts a file of the folder: what was `path` is then `path.enc`, of the same owner.
-    pub(super) fn encrypt(&self, vault: &Vault, path: &Path) {
-        self.run(vault, "encrypt", &[path]).ok();
-        fs::remove_file(path).unwrap();
-        let stored = with_suffix(path);
-        std::os::unix::fs::chown(stored, Some(vault.owner().uid()), Some(vault.owner().gid())).unwrap();
+    /// Encrypts files of the folder: what was `path` is then `path.enc`, of the folder's owner.
+    pub(super) fn encrypt(&self, vault: &Vault, paths: &[&Path]) {
+        self.run(vault, "encrypt", paths).ok();
+        for path in paths {
+            fs::remove_file(path).unwrap();
+            std::os::unix::fs::chown(with_suffix(path), Some(vault.owner().uid()), Some(vault.owner().gid())).unwrap();
+        }
     }
 
     /// Makes the recipe file that is shown as `name` in the root of the folder.
     pub(super) fn make(&self, vault: &Vault, name: &str, contents: &[u8]) {
         fs::write(vault.path().join(name), contents).unwrap();
-        self.encrypt(vault, &vault.path().join(name));
+        self.encrypt(vault, &[&vault.path().join(name)]);
     }
 
     /// The contents of the recipe file that is shown as `name`.

@@ -3,8 +3,8 @@
 use super::program::Program;
 use super::{assert_nothing_left, folder, list, stored};
 use crate::corpus::noise;
-use crate::harness::{Key, Options, Vault, wait_for};
-use crate::people::{Who, root_or_skip, run};
+use crate::harness::{Key, Options, Vault};
+use crate::people::{Who, root_or_skip, run, without_new_processes};
 use crate::tree::Tree;
 use rustix::fs::{CWD, Timespec, Timestamps, UTIME_OMIT};
 use std::fs::{self, File, OpenOptions};
@@ -250,45 +250,28 @@ fn a_directory_does_not_change_with_its_files() {
     mounted.unmount();
 }
 
-/// What another program puts into the folder while it is mounted is seen soon.
-#[test]
-fn changes_by_others_are_seen() {
-    let Some(program) = Program::or_skip() else { return };
-    let vault = folder();
-    program.make(&vault, "file", b"old");
-    let mounted = vault.mount(&[]);
-    let path = mounted.path().join("file");
-    assert_eq!(fs::read(&path).unwrap(), b"old");
-    program.make(&vault, "file", b"the new contents");
-    wait_for("the new contents", || fs::read(&path).unwrap() == b"the new contents");
-    program.make(&vault, "more", b"more");
-    wait_for("the new file", || list(mounted.path()).len() == 2);
-    fs::write(&path, b"ours").unwrap();
-    assert_eq!(program.contents(&vault, "file"), b"ours");
-    fs::remove_file(stored(&vault, "file")).unwrap();
-    wait_for("the file to go", || !path.exists());
-    mounted.unmount();
-}
-
 #[test]
 fn nothing_is_left_beside_the_files() {
     let vault = folder();
     let mounted = vault.mount(&[]);
     fs::create_dir(mounted.path().join("dir")).unwrap();
-    let open: Vec<_> = (0..20)
-        .map(|number| {
-            let mut file = File::create(mounted.path().join(format!("dir/{number}"))).unwrap();
-            file.write_all(&noise(number, 200_000)).unwrap();
-            file.set_len(150_000).unwrap(); // so that all of it has been handed over
-            file
-        })
-        .collect();
-    assert_nothing_left(vault.path());
-    assert_eq!(list(&vault.path().join("dir")).len(), 20);
-    let shown = Tree::of(mounted.path());
-    drop(open);
-    shown.assert_same(&Tree::of(mounted.path()));
-    assert_nothing_left(vault.path());
+    // Or else files would be stored, and be in the making, at any moment.
+    without_new_processes(|| {
+        let open: Vec<_> = (0..20)
+            .map(|number| {
+                let mut file = File::create(mounted.path().join(format!("dir/{number}"))).unwrap();
+                file.write_all(&noise(number, 200_000)).unwrap();
+                file.set_len(150_000).unwrap(); // so that all of it has been handed over
+                file
+            })
+            .collect();
+        assert_nothing_left(vault.path());
+        assert_eq!(list(&vault.path().join("dir")).len(), 20);
+        let shown = Tree::of(mounted.path());
+        drop(open);
+        shown.assert_same(&Tree::of(mounted.path()));
+        assert_nothing_left(vault.path());
+    });
     mounted.unmount();
     assert_nothing_left(vault.path());
 }

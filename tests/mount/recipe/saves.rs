@@ -1,6 +1,7 @@
 //! Programs that save files again and again, and what may be there when they are interrupted: each file whole, in a version that is not older than the last
 //! one that was synced.
 
+use crate::people::without_new_processes;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fs::{self, File, OpenOptions};
@@ -58,21 +59,24 @@ impl Saves {
         }
     }
 
-    /// Saves in `dir`, with a thread for each program, until stopped or until nothing can be saved any more; then `meanwhile` has returned, too.
+    /// Saves in `dir`, with a thread for each program, until `meanwhile`, which must not start a process, has returned.
     pub(super) fn run<T>(&self, dir: &Path, meanwhile: impl FnOnce() -> T) -> T {
         self.stopped.store(false, Ordering::SeqCst);
-        std::thread::scope(|scope| {
-            for program in self.programs() {
-                scope.spawn(move || {
-                    let mut going = true;
-                    while going && !self.stopped.load(Ordering::SeqCst) {
-                        going = self.save(dir, program).is_ok();
-                    }
-                });
+        let work = |program| {
+            let mut going = true;
+            while going && !self.stopped.load(Ordering::SeqCst) {
+                going = self.save_once(dir, program).is_ok();
             }
-            let result = meanwhile();
-            self.stopped.store(true, Ordering::SeqCst);
-            result
+        };
+        without_new_processes(|| {
+            std::thread::scope(|scope| {
+                for program in self.programs() {
+                    scope.spawn(move || work(program));
+                }
+                let result = meanwhile();
+                self.stopped.store(true, Ordering::SeqCst);
+                result
+            })
         })
     }
 
@@ -83,6 +87,10 @@ impl Saves {
 
     /// Lets one program save once.
     pub(super) fn save(&self, dir: &Path, program: usize) -> io::Result<()> {
+        without_new_processes(|| self.save_once(dir, program))
+    }
+
+    fn save_once(&self, dir: &Path, program: usize) -> io::Result<()> {
         let progress = &self.progress[program];
         let version = progress.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.save_version(dir, program, version)
