@@ -34,7 +34,7 @@ pub(crate) use file::JournaledFile;
 use file::State;
 use format::ENTRIES_AT;
 use home::Home;
-use log::Log;
+use log::{Log, Room};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 pub use recover::{Progress, Report};
 use rustix::io::{Errno, Result};
@@ -90,6 +90,8 @@ pub struct Journal {
     unsettled: AtomicU64,
     /// What checkpoints did to files that nobody has looked at since. Leaf lock.
     traces: Mutex<HashMap<FileId, Trace>>,
+    /// Files that could not be synced, and why: what was written to them may be lost. Leaf lock.
+    lost: Mutex<HashMap<FileId, Errno>>,
     alarm: Arc<Alarm>,
     /// This journal.
     this: Weak<Self>,
@@ -114,31 +116,34 @@ impl Journal {
             held: AtomicU64::new(0),
             unsettled: AtomicU64::new(0),
             traces: Mutex::default(),
+            lost: Mutex::default(),
             alarm: Arc::default(),
             this: this.clone(),
         }))
     }
 
-    /// The state of a file that `stat` was just taken of: the one that it has, or a new one, for which all of the file counts as committed.
-    pub(crate) fn file(&self, id: FileId, len: u64) -> Option<Arc<JournaledFile>> {
-        if let Some(file) = self.files.lock().get(&id) {
-            return Some(Arc::clone(file));
+    /// The state of a file: the one that it has, or a new one, for which all of the file counts as committed, which has `len` bytes at the moment.
+    pub(crate) fn file(&self, id: FileId, len: impl FnOnce() -> u64) -> Option<Arc<JournaledFile>> {
+        if let Some(file) = self.enrolled_file(id) {
+            return Some(file);
         }
-        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, State::known(len))))
+        // Not before: it may have been enrolled until now, and the file be shorter or longer then.
+        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, State::known(len()))))
+    }
+
+    /// A file that has entries.
+    fn enrolled_file(&self, id: FileId) -> Option<Arc<JournaledFile>> {
+        self.files.lock().get(&id).cloned()
     }
 
     /// The state of an empty file that was made just now, at the moment `made` by the clock of its filesystem.
     pub(crate) fn new_file(&self, id: FileId, made: Moment) -> Option<Arc<JournaledFile>> {
         let generation = *self.news.read();
+        self.not_lost(id);
         // Until the journal is begun nothing is told from new files; where the clock was set back, recovery would not know this one.
         let is_new = id.dev == self.dev && self.start(Some(made)).is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
         let state = if is_new { State::new(generation) } else { State::known(0) };
         Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, state)))
-    }
-
-    /// The length on disk that a file will have, where something lies over it.
-    pub(crate) fn len_of(&self, id: FileId) -> Option<u64> {
-        self.files.lock().get(&id).map(|file| file.len())
     }
 
     /// Begins the journal, if that was not done: durably, before anything is changed that it is needed for. No file that was made before `since` is new.
@@ -183,22 +188,23 @@ impl Journal {
     ///
     /// # Errors
     /// ENOSPC, also after a checkpoint; what else the operating system says of that.
-    fn enter(&self, upcoming: u64) -> Result<RwLockReadGuard<'_, ()>> {
+    fn enter(&self, upcoming: u64) -> Result<(RwLockReadGuard<'_, ()>, Room<'_>)> {
         let log = self.log()?;
         let held = || self.held.load(Ordering::Relaxed);
-        let is_full = || log.used() + upcoming > self.size || held() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
+        let is_full =
+            || log.used() + upcoming > self.size || held() + log.collected() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
         let gate = self.gate.read();
         let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
         match room {
-            Ok(()) => return Ok(gate),
+            Ok(room) => return Ok((gate, room)),
             Err(Errno::NOSPC | Errno::DQUOT) => {}
             Err(errno) => return Err(errno),
         }
         drop(gate);
         self.checkpoint()?;
         let gate = self.gate.read();
-        log.reserve(upcoming)?;
-        Ok(gate)
+        let room = log.reserve(upcoming)?;
+        Ok((gate, room))
     }
 
     fn next_number(&self) -> u64 {
@@ -207,8 +213,14 @@ impl Journal {
 
     /// The file has entries from now on.
     fn register(&self, file: &Arc<JournaledFile>) {
-        self.files.lock().insert(file.id, Arc::clone(file));
+        let mut files = self.files.lock();
+        files.insert(file.id, Arc::clone(file));
+        let many = files.len() >= FILES_MAX / 2;
+        drop(files);
         self.alarm.something();
+        if many {
+            self.alarm.urgent();
+        }
     }
 
     fn enrolled(&self) -> EnrolledFiles {
@@ -218,6 +230,22 @@ impl Journal {
             .into_iter()
             .filter_map(|file| kept(&file).map(|kept: Kept| (file, kept)))
             .collect()
+    }
+
+    /// What was written to a file itself may be lost.
+    fn lost(&self, id: FileId, why: Errno) {
+        self.lost.lock().entry(id).or_insert(why);
+    }
+
+    /// There is nothing in the file.
+    fn not_lost(&self, id: FileId) {
+        self.lost.lock().remove(&id);
+    }
+
+    /// # Errors
+    /// Why what was written to the file itself may be lost, if it may.
+    fn check_lost(&self, id: FileId) -> Result<()> {
+        self.lost.lock().get(&id).map_or(Ok(()), |why| Err(*why))
     }
 
     /// No file has entries any more.
