@@ -120,7 +120,7 @@ impl Journal {
             return file.len();
         }
         match self.traces.lock().get(&id) {
-            Some(Trace::Left(left)) if left.changed > seen.changed => left.len,
+            Some(Trace::Left(left)) if left.changed >= seen.changed => left.len,
             Some(Trace::Left(_) | Trace::Busy) | None => seen.len,
         }
     }

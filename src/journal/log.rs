@@ -156,8 +156,11 @@ impl Log {
 
     fn make_space(&self, state: &mut State, len: u64) -> Result<()> {
         let wanted = state.end() + state.promised + len;
+        if state.allocated >= wanted {
+            return Ok(());
+        }
         let to = wanted.next_multiple_of(self.step);
-        while state.allocated < wanted {
+        while state.allocated < to {
             let at = state.allocated.max(state.end());
             let zeros = &ZEROS[..index((to - at).min(length(ZEROS.len())))];
             write_all_at(&*self.disk, zeros, at)?;
