@@ -5,7 +5,7 @@
 
 use super::file::{Commitment, JournaledFile};
 use super::log::Position;
-use crate::sys::disk::{Backing, Durability, Kept};
+use crate::sys::disk::{Backing, Durability, Kept, Moment};
 use rustix::io::Result;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub(crate) struct Syncing {
     /// What was written to the file itself, if anything was: the file, how thoroughly, and which of its changes are covered then.
     in_place: Option<(Kept, Durability, u64)>,
     commit: Commit,
+    /// When the file was modified last.
+    modified: Moment,
 }
 
 /// What is to become of the journal.
@@ -36,43 +38,54 @@ impl JournaledFile {
         let _op = self.op.lock();
         let Some(log) = self.journal.log_if_begun() else {
             // Nothing was written in this mount; but perhaps just before it.
-            return self.syncing(disk, Some(what), Commit::None);
+            return self.syncing(disk, Some(what), Commit::None, disk.stat()?.modified);
         };
         if self.state.read().new.is_some() {
             self.grow_old();
         }
         let _gate = self.journal.gate.read();
+        let modified = disk.stat()?.modified;
         let state = self.state.read();
         let is_committed = state.is_committed();
-        let is_dirty = state.changes > state.durable_changes || what == Durability::All;
+        // A commit has the time of modification as well.
+        let is_time_dirty = what == Durability::Modified && is_committed && state.durable_modified != Some(modified);
+        let is_dirty = state.changes > state.durable_changes || what == Durability::All || is_time_dirty;
         let last = state.enrolled.as_ref().and_then(|enrolled| enrolled.commit);
         drop(state);
-        let commitment = if is_committed {
-            None
-        } else {
-            self.commitment(disk.stat()?.modified)
-        };
+        let commitment = if is_committed { None } else { self.commitment(modified) };
         let commit = match commitment {
             Some(commitment) => {
                 // From now on these bytes change by way of the journal: then what is synced is what was there now.
                 self.state.write().committed = commitment.len;
                 match is_dirty {
                     true => Commit::Later(commitment, log.epoch()),
-                    false => Commit::Appended(self.append_commit(commitment)),
+                    false => Commit::Appended(self.append_promise(commitment)),
                 }
             }
             None => last.map_or(Commit::None, Commit::Appended),
         };
-        self.syncing(disk, is_dirty.then_some(what), commit)
+        self.syncing(disk, is_dirty.then_some(what), commit, modified)
     }
 
-    fn syncing(self: &Arc<Self>, disk: &dyn Backing, in_place: Option<Durability>, commit: Commit) -> Result<Syncing> {
+    /// Appends a commit that somebody waits for. The time of modification is durable with it: each later sync waits for it, too.
+    fn append_promise(&self, commitment: Commitment) -> Position {
+        let position = self.append_commit(commitment);
+        self.state.write().durable_modified = Some(commitment.modified);
+        position
+    }
+
+    fn syncing(self: &Arc<Self>, disk: &dyn Backing, in_place: Option<Durability>, commit: Commit, modified: Moment) -> Result<Syncing> {
         let in_place = match in_place {
             Some(what) => Some((disk.keep()?, what, self.state.read().changes)),
             None => None,
         };
         let file = Arc::clone(self);
-        Ok(Syncing { file, in_place, commit })
+        Ok(Syncing {
+            file,
+            in_place,
+            commit,
+            modified,
+        })
     }
 }
 
@@ -89,15 +102,19 @@ impl Syncing {
         journal.check_lost(file.id)?;
         // Waited for here, and not with the state, a checkpoint does not keep up those who read.
         let gate = journal.gate.read();
-        if let Some((.., changes)) = self.in_place {
-            let mut state = file.state.write();
+        let mut state = file.state.write();
+        if let Some((_, what, changes)) = self.in_place {
             state.durable_changes = state.durable_changes.max(changes);
+            if what != Durability::Data {
+                state.durable_modified = Some(self.modified);
+            }
         }
+        drop(state);
         let position = match self.commit {
             Commit::None => return Ok(()),
             Commit::Appended(position) => position,
             Commit::Later(_, epoch) if journal.log()?.epoch() != epoch => return Ok(()),
-            Commit::Later(commitment, _) => file.append_commit(commitment),
+            Commit::Later(commitment, _) => file.append_promise(commitment),
         };
         drop(gate);
         journal.log()?.sync_to(position)

@@ -1,5 +1,6 @@
 //! Tests of the journal, over a simulated disk. Those that need a vault's files are in `vault/file/tests/crash`.
 
+mod histories;
 mod inode;
 pub(crate) mod mounted;
 mod overlay;

@@ -32,7 +32,7 @@ impl Scene {
         Self::mount(world, sim.ino)
     }
 
-    fn mount(world: World, ino: u64) -> Self {
+    pub(super) fn mount(world: World, ino: u64) -> Self {
         let (journal, _) = world.mount(&master(), SIZE_MIN).unwrap();
         let sim = world.file(ino);
         let stat = sim.stat().unwrap();
@@ -61,8 +61,12 @@ impl Scene {
         bytes
     }
 
+    pub(super) fn punch(&self, offset: u64, len: u64) -> Result<()> {
+        self.file.begin(&self.sim, 0, self.file.len())?.disk().punch(offset, len)
+    }
+
     /// What a power cut leaves that takes all that it may.
-    fn after_power_cut(&self) -> Vec<u8> {
+    pub(super) fn after_power_cut(&self) -> Vec<u8> {
         Self::mount(self.world.crashed(&mut |_| 0), self.sim.ino).bytes()
     }
 
@@ -181,6 +185,21 @@ fn every_call_of_a_checkpoint_may_fail_and_nothing_that_was_synced_is_lost() {
             assert!(!scene.world.has_journal() && scene.world.is_synced());
         }
     }
+}
+
+#[test]
+fn closing_makes_new_files_durable_and_leaves_no_journal() {
+    let scene = Scene::new(&[1; 100]);
+    let sim = scene.world.create();
+    let stat = sim.stat().unwrap();
+    let file = scene.journal.new_file(stat.id, stat.changed).unwrap();
+    let operation = file.begin(&sim, 3, 3).unwrap();
+    write_all_at(operation.disk(), b"abc", 0).unwrap();
+    drop(operation);
+    assert!(!scene.world.is_synced());
+    scene.journal.close().unwrap();
+    assert!(!scene.world.has_journal() && scene.world.is_synced());
+    assert_eq!(scene.world.bytes(sim.ino), b"abc");
 }
 
 #[test]

@@ -34,7 +34,14 @@ pub(super) struct Inner {
     hook: Option<Hook>,
 }
 
-type Hook = (u64, Box<dyn FnOnce() + Send>);
+type Hook = (u64, At, Box<dyn FnOnce() + Send>);
+
+/// A call of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Write,
+    Sync,
+}
 
 /// A disk with some files and a journal. A clone is the same disk.
 #[derive(Clone, Default)]
@@ -149,14 +156,14 @@ impl World {
         (inner.fault, inner.struck) = (Some(fault), false);
     }
 
-    /// Calls `action` when the file is written to for the next time, before that is done.
-    pub(crate) fn at_next_write(&self, ino: u64, action: impl FnOnce() + Send + 'static) {
-        self.0.lock().hook = Some((ino, Box::new(action)));
+    /// Calls `action` when the file is written to or synced for the next time, before that is done.
+    pub(crate) fn at_next(&self, at: At, ino: u64, action: impl FnOnce() + Send + 'static) {
+        self.0.lock().hook = Some((ino, at, Box::new(action)));
     }
 
-    pub(super) fn call_hook(&self, ino: u64) {
-        let hook = self.0.lock().hook.take_if(|(of, _)| *of == ino);
-        if let Some((_, action)) = hook {
+    pub(super) fn call_hook(&self, ino: u64, at: At) {
+        let hook = self.0.lock().hook.take_if(|(of, when, _)| (*of, *when) == (ino, at));
+        if let Some((.., action)) = hook {
             action();
         }
     }

@@ -1,7 +1,7 @@
 //! The simulated disk's files as the journal uses them.
 
 use super::inode::{Inode, SECTOR, place};
-use super::sim::{SimFile, moment};
+use super::sim::{At, SimFile, moment};
 use crate::journal::overlay::{index, length};
 use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, Moment, SeekTo};
 use rustix::io::{Errno, Result};
@@ -23,7 +23,7 @@ impl Disk for SimFile {
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> Result<usize> {
-        self.world.call_hook(self.ino);
+        self.world.call_hook(self.ino, At::Write);
         self.world.change(self.ino, |inode| {
             inode.put(offset, data);
             if offset + length(data.len()) > inode.len {
@@ -63,6 +63,7 @@ impl Disk for SimFile {
     }
 
     fn sync(&self, _: Durability) -> Result<()> {
+        self.world.call_hook(self.ino, At::Sync);
         self.world.change(self.ino, Inode::sync).inspect_err(|_| {
             if let Some(inode) = self.world.0.lock().inodes.get_mut(&self.ino) {
                 inode.sync_failed();

@@ -1,6 +1,7 @@
 //! Several who use a file at the same time, and a checkpoint.
 
 use super::runtime::Scene;
+use super::sim::At;
 use crate::sys::disk::{Backing, Disk, Durability, Moment};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -30,7 +31,7 @@ fn a_checkpoint_does_not_keep_up_those_who_read_even_when_somebody_syncs() {
     let syncing = scene.file.start_sync(&scene.sim, Durability::All).unwrap();
     let (told, tell) = channel();
     let (file, sim, journal) = (Arc::clone(&scene.file), scene.sim.clone(), Arc::clone(&scene.journal));
-    scene.world.at_next_write(scene.sim.ino, move || {
+    scene.world.at_next(At::Write, scene.sim.ino, move || {
         let (finishing, end) = beside(|| syncing.finish());
         let _ = end.recv_timeout(SHORT);
         let (reading, end) = beside(move || {
@@ -57,7 +58,7 @@ fn times_that_are_set_during_a_checkpoint_hold() {
     let (told, tell) = channel();
     let (sim, journal) = (scene.sim.clone(), Arc::clone(&scene.journal));
     let id = scene.file.id;
-    scene.world.at_next_write(scene.sim.ino, move || {
+    scene.world.at_next(At::Write, scene.sim.ino, move || {
         let (setting, end) = beside(move || journal.setting_times(id, || sim.set_modified(Some(wanted))));
         let _ = end.recv_timeout(SHORT);
         told.send(setting).unwrap();
@@ -73,7 +74,7 @@ fn who_changes_a_committed_file_waits_for_a_checkpoint() {
     scene.write(10, &[2]).unwrap();
     let (told, tell) = channel();
     let writer = Arc::clone(&scene);
-    scene.world.at_next_write(scene.sim.ino, move || {
+    scene.world.at_next(At::Write, scene.sim.ino, move || {
         let (writing, end) = beside(move || writer.write(10, &[3]));
         let was_early = end.recv_timeout(SHORT).is_ok();
         told.send((writing, was_early)).unwrap();
@@ -85,4 +86,21 @@ fn who_changes_a_committed_file_waits_for_a_checkpoint() {
     assert_eq!(scene.bytes()[10], 3);
     scene.journal.checkpoint().unwrap();
     assert_eq!(scene.world.bytes(scene.sim.ino)[10], 3);
+}
+
+#[test]
+fn what_is_appended_while_the_journal_is_synced_is_synced_next() {
+    let scene = Arc::new(Scene::new(&[1; 100]));
+    scene.write(10, &[2]).unwrap();
+    let (told, tell) = channel();
+    let writer = Arc::clone(&scene);
+    scene.world.at_next(At::Sync, scene.world.journal().ino, move || {
+        writer.write(20, &[3]).unwrap();
+        told.send(()).unwrap();
+    });
+    scene.sync().unwrap();
+    tell.recv().unwrap();
+    assert_eq!(scene.after_power_cut()[10], 2);
+    scene.sync().unwrap();
+    assert_eq!(scene.after_power_cut()[20], 3);
 }
