@@ -4,7 +4,7 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over` and `sync` are a file that is read, changed and synced;
+//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room` and `sync` are a file that is read, changed and synced; `news` are new files;
 //! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `recover` makes the files what it says.
 //!
 //! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
@@ -15,6 +15,7 @@ mod file;
 mod format;
 mod home;
 mod log;
+mod news;
 mod over;
 mod overlay;
 mod recover;
@@ -136,16 +137,6 @@ impl Journal {
         self.files.lock().get(&id).cloned()
     }
 
-    /// The state of an empty file that was made just now, at the moment `made` by the clock of its filesystem.
-    pub(crate) fn new_file(&self, id: FileId, made: Moment) -> Option<Arc<JournaledFile>> {
-        let generation = *self.news.read();
-        self.not_lost(id);
-        // Until the journal is begun nothing is told from new files; where the clock was set back, recovery would not know this one.
-        let is_new = id.dev == self.dev && self.start(Some(made)).is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
-        let state = if is_new { State::new(generation) } else { State::known(0) };
-        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, state)))
-    }
-
     /// Begins the journal, if that was not done: durably, before anything is changed that it is needed for. No file that was made before `since` is new.
     ///
     /// # Errors
@@ -232,22 +223,6 @@ impl Journal {
             .collect()
     }
 
-    /// What was written to a file itself may be lost.
-    fn lost(&self, id: FileId, why: Errno) {
-        self.lost.lock().entry(id).or_insert(why);
-    }
-
-    /// There is nothing in the file.
-    fn not_lost(&self, id: FileId) {
-        self.lost.lock().remove(&id);
-    }
-
-    /// # Errors
-    /// Why what was written to the file itself may be lost, if it may.
-    fn check_lost(&self, id: FileId) -> Result<()> {
-        self.lost.lock().get(&id).map_or(Ok(()), |why| Err(*why))
-    }
-
     /// No file has entries any more.
     fn discharge(&self) {
         let files = std::mem::take(&mut *self.files.lock());
@@ -272,12 +247,6 @@ impl Journal {
         }
     }
 
-    fn news_were_written(&self) {
-        if !self.news_written.swap(true, Ordering::Relaxed) {
-            self.alarm.something();
-        }
-    }
-
     /// After each operation.
     fn after_operation(&self) {
         if let Some(log) = self.log_if_begun() {
@@ -286,34 +255,6 @@ impl Journal {
                 self.alarm.urgent();
             }
         }
-    }
-
-    /// Whether there are new files that were not synced.
-    fn has_news(&self) -> bool {
-        self.news_written.load(Ordering::Relaxed)
-    }
-
-    /// Makes all new files durable that were made until now, so that recovery need not look at them.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub(crate) fn sync_news(&self) -> Result<()> {
-        let Some(log) = self.log_if_begun() else { return Ok(()) };
-        if self.unsettled.load(Ordering::Relaxed) > 0 {
-            return Err(Errno::IO);
-        }
-        let now = self.home.now()?;
-        {
-            // From here on, what was new is not: it is changed by way of the journal, or goes on after an intent.
-            let mut generation = self.news.write();
-            *generation += 1;
-            self.news_written.store(false, Ordering::Relaxed);
-        }
-        let synced = self.home.sync_all().and_then(|()| log.set_since(now));
-        if synced.is_err() {
-            self.news_written.store(true, Ordering::Relaxed);
-        }
-        synced
     }
 
     /// Brings everything into the files, makes all of the vault durable, and removes the journal. Nothing is changed any more.

@@ -3,10 +3,11 @@
 //! The order matters: a commit may only become durable after the bytes in the file that it counts on, and anybody's sync of the journal makes all durable that
 //! was appended before. So where the file itself was written to, its commit is appended when that is durable, and says up to which entry it holds.
 
+use super::Journal;
 use super::file::{Commitment, JournaledFile};
 use super::log::Position;
-use crate::sys::disk::{Backing, Durability, Kept, Moment};
-use rustix::io::Result;
+use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment};
+use rustix::io::{Errno, Result};
 use std::sync::Arc;
 
 /// What is left of a sync when it is known what is to be synced: the file can be read and changed meanwhile.
@@ -118,5 +119,24 @@ impl Syncing {
         };
         drop(gate);
         journal.log()?.sync_to(position)
+    }
+}
+
+/// Files of which the operating system has lost something.
+impl Journal {
+    /// What was written to a file itself may be lost.
+    pub(super) fn lost(&self, id: FileId, why: Errno) {
+        self.lost.lock().entry(id).or_insert(why);
+    }
+
+    /// There is nothing in the file.
+    pub(super) fn not_lost(&self, id: FileId) {
+        self.lost.lock().remove(&id);
+    }
+
+    /// # Errors
+    /// Why what was written to the file itself may be lost, if it may.
+    pub(super) fn check_lost(&self, id: FileId) -> Result<()> {
+        self.lost.lock().get(&id).map_or(Ok(()), |why| Err(*why))
     }
 }

@@ -188,6 +188,25 @@ fn every_call_of_a_checkpoint_may_fail_and_nothing_that_was_synced_is_lost() {
 }
 
 #[test]
+fn what_a_checkpoint_that_failed_has_written_does_not_come_back() {
+    for after in 0..15 {
+        let scene = Scene::new(&[1; 5000]);
+        scene.write(5000, &[3; 600]).unwrap();
+        let (errno, lasting) = (Errno::NOSPC, false);
+        scene.world.arm(Fault { after, errno, lasting });
+        let _ = scene.journal.checkpoint();
+        scene.world.disarm();
+        scene.resize(5000).unwrap();
+        scene.resize(6000).unwrap();
+        let mut expected = vec![1; 5000];
+        expected.resize(6000, 0);
+        assert!(scene.bytes() == expected);
+        scene.journal.checkpoint().unwrap();
+        assert!(scene.world.bytes(scene.sim.ino) == expected, "after {after} calls");
+    }
+}
+
+#[test]
 fn closing_makes_new_files_durable_and_leaves_no_journal() {
     let scene = Scene::new(&[1; 100]);
     let sim = scene.world.create();
