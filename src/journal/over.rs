@@ -122,10 +122,6 @@ impl Disk for Over<'_> {
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
-        if len == 0 {
-            // What may be lost is not wanted any more.
-            self.file.journal.not_lost(self.file.id);
-        }
         let state = self.file.state.read();
         let in_place = state.is_in_place(len);
         drop(state);

@@ -129,7 +129,7 @@ impl Journal {
         self.lost.lock().entry(id).or_insert(why);
     }
 
-    /// There is nothing in the file.
+    /// A file with the number of one that is gone has lost nothing.
     pub(super) fn not_lost(&self, id: FileId) {
         self.lost.lock().remove(&id);
     }

@@ -68,14 +68,15 @@ impl History {
                 if rng.random() {
                     let after = rng.random_range(0..12);
                     self.done.push(format!("... fails after {after}"));
-                    // Only the file's own calls, else the test is over: what may be lost is not promised.
                     self.scene.world.arm(Fault {
                         after,
                         errno: Errno::NOSPC,
                         lasting: false,
                     });
                 }
-                if self.scene.journal.checkpoint().is_ok() {
+                let done = self.scene.journal.checkpoint();
+                self.done.push(format!("... {done:?}, lost: {}", self.is_lost()));
+                if done.is_ok() {
                     self.committed(self.before + self.since.len());
                 }
                 self.scene.world.disarm();
