@@ -289,6 +289,17 @@ impl Log {
         written
     }
 
+    /// Makes sure that the journal is in force, also where beginning it anew has failed half-way: before that, nothing may be done that counts on what is in it.
+    ///
+    /// # Errors
+    /// What the operating system says; then nobody knows.
+    pub(super) fn settle(&self) -> Result<()> {
+        if !self.state.lock().doubtful {
+            return Ok(());
+        }
+        self.write_header(|_| ())
+    }
+
     /// Since when files may be unsynced.
     pub(super) fn since(&self) -> Moment {
         self.state.lock().header.since

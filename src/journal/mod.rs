@@ -185,6 +185,7 @@ impl Journal {
         let is_full =
             || log.used() + upcoming > self.size || held() + log.collected() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
         let gate = self.gate.read();
+        log.settle()?;
         let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
         match room {
             Ok(room) => return Ok((gate, room)),
@@ -194,6 +195,7 @@ impl Journal {
         drop(gate);
         self.checkpoint()?;
         let gate = self.gate.read();
+        log.settle()?;
         let room = log.reserve(upcoming)?;
         Ok((gate, room))
     }

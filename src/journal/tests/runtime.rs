@@ -204,6 +204,28 @@ fn what_a_checkpoint_that_failed_has_written_does_not_come_back() {
 }
 
 #[test]
+fn when_the_journal_may_be_void_nothing_is_written_that_counts_on_it() {
+    for after in 0..20 {
+        let scene = Scene::new(&[1; 100]);
+        scene.write(0, &[2]).unwrap();
+        scene.write(100, &[3; MUCH]).unwrap();
+        let (errno, lasting) = (Errno::IO, false);
+        scene.world.arm(Fault { after, errno, lasting });
+        let _ = scene.journal.checkpoint();
+        scene.world.disarm();
+        let before = scene.bytes();
+        scene.write(1, &[4]).unwrap();
+        let between = scene.bytes();
+        scene.write(100 + MUCH, &[5; 10]).unwrap();
+        scene.sim.sync(Durability::Data).unwrap();
+        if !scene.journal.has_lost(scene.file.id) {
+            let left = scene.after_kill();
+            assert!([before, between, scene.bytes()].contains(&left), "after {after} calls");
+        }
+    }
+}
+
+#[test]
 fn closing_makes_new_files_durable_and_leaves_no_journal() {
     let scene = Scene::new(&[1; 100]);
     let sim = scene.world.create();
