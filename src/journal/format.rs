@@ -3,12 +3,13 @@
 //! ```text
 //! journal = slot 0 (4096) . slot 1 (4096) . entry*
 //! slot    = "PLVJ" . format u32 . turn u64 . epoch (16) . since (12) . root's inode u64 . root's birth (12) . tag (16) . zeros
-//! entry   = length u32 . kind u32 . file u64 . value u64 . payload (length) . tag (16)
-//! tag     = keyed BLAKE3(journal key; tag of the entry before . the entry's bytes before the tag), 16 bytes; before the first is the epoch
+//! entry   = length u32 . kind u32 . file u64 . value u64 . durable u64 . payload (length) . tag (16)
+//! tag     = keyed BLAKE3(journal key; epoch . tag of the entry before . the entry's bytes before the tag), 16 bytes; before the first is the epoch
 //! ```
 //!
 //! The tags are a chain that begins at the epoch, which is random: an entry is read only if all before it are whole, and what is left over behind the end of a
-//! journal that was begun anew never fits.
+//! journal that was begun anew never fits. Each entry says up to which byte the journal was durable when it was appended: where the chain breaks before that,
+//! it was no crash that broke it.
 
 use crate::keys::{JournalKey, SALT_LEN};
 use crate::sys::disk::Moment;
@@ -18,7 +19,7 @@ pub(super) const SLOT_LEN: u64 = 4096;
 /// Where the entries begin.
 pub(super) const ENTRIES_AT: u64 = 2 * SLOT_LEN;
 /// Bytes of an entry before its payload.
-pub(super) const HEAD_LEN: usize = 24;
+pub(super) const HEAD_LEN: usize = 32;
 /// Bytes of a tag, and of an epoch.
 pub(super) const TAG_LEN: usize = 16;
 /// Longest payload. What is longer is written as several entries.
@@ -47,6 +48,22 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// All bytes of a journal without entries: this header, and in the other slot the same with the turn before, so that no slot is ever anything but a header.
+    pub(super) fn file(&self, key: &JournalKey) -> Vec<u8> {
+        let before = Self {
+            turn: self.turn.wrapping_sub(1),
+            ..*self
+        };
+        let mut slots = [(self.offset(), self.seal(key)), (before.offset(), before.seal(key))];
+        slots.sort();
+        let mut bytes = Vec::new();
+        for (_, mut slot) in slots {
+            slot.resize(super::overlay::index(SLOT_LEN), 0);
+            bytes.extend_from_slice(&slot);
+        }
+        bytes
+    }
+
     /// The header's bytes. The rest of the slot is zeros, or anything.
     pub(super) fn seal(&self, key: &JournalKey) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(TAGGED_LEN + TAG_LEN);
@@ -96,6 +113,15 @@ impl Header {
     }
 }
 
+/// What is written into every entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// That of the header in force.
+    pub(super) epoch: Tag,
+    /// The byte of the file up to which the journal is durable already.
+    pub(super) durable: u64,
+}
+
 /// Which file an entry is about, as it can be found again after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -129,7 +155,7 @@ pub(super) enum Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// The entry's bytes behind `out`. `chain` is the tag of the entry before, and becomes this one's.
-    pub(super) fn seal(&self, key: &JournalKey, chain: &mut Tag, out: &mut Vec<u8>) {
+    pub(super) fn seal(&self, key: &JournalKey, mark: Mark, chain: &mut Tag, out: &mut Vec<u8>) {
         let at = out.len();
         let (kind, file, value): (u32, u64, u64) = match *self {
             Self::File { file, base, .. } => (1, file, base),
@@ -145,10 +171,11 @@ impl<'a> Entry<'a> {
         out.extend_from_slice(&kind.to_le_bytes());
         out.extend_from_slice(&file.to_le_bytes());
         out.extend_from_slice(&value.to_le_bytes());
+        out.extend_from_slice(&mark.durable.to_le_bytes());
         self.put_payload(out);
         let length = u32::try_from(out.len() - at - HEAD_LEN).expect("a payload is at most PAYLOAD_MAX");
         out[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        *chain = link(key, chain, &out[at..]);
+        *chain = link(key, &mark.epoch, chain, &out[at..]);
         out.extend_from_slice(chain);
     }
 
@@ -169,22 +196,32 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The entry whose bytes are `tagged . tag`, when it follows `chain`, which it then replaces.
-    pub(super) fn open(tagged: &'a [u8], tag: &Tag, key: &JournalKey, chain: &mut Tag) -> Option<Self> {
-        let expected = link(key, chain, tagged);
-        // Compares in constant time, which is not needed here, and costs nothing.
-        if blake3::Hash::from_bytes(wide(&expected)) != blake3::Hash::from_bytes(wide(tag)) {
+    /// The entry whose bytes are `tagged . tag`, when it belongs to `epoch` and follows `chain`, which it then replaces.
+    pub(super) fn open(tagged: &'a [u8], tag: &Tag, key: &JournalKey, epoch: &Tag, chain: &mut Tag) -> Option<Self> {
+        if !follows(tagged, tag, key, epoch, chain) {
             return None;
         }
-        let entry = Self::parse(tagged)?;
+        let entry = Self::parse(tagged).filter(Self::is_possible)?;
         *chain = *tag;
         Some(entry)
+    }
+
+    /// Whether the entry is about bytes that a file can have. No other one was ever written.
+    fn is_possible(&self) -> bool {
+        let (from, len) = match self {
+            Self::File { base: at, .. } | Self::Length { len: at, .. } | Self::Commit { len: at, .. } => (*at, 0),
+            Self::Intent { base: at, .. } | Self::InPlace { base: at, .. } => (*at, 0),
+            Self::Write { offset, bytes, .. } => (*offset, super::overlay::length(bytes.len())),
+            Self::Zero { offset, len, .. } => (*offset, *len),
+            Self::Void => (0, 0),
+        };
+        from.checked_add(len).is_some_and(|end| i64::try_from(end).is_ok())
     }
 
     fn parse(tagged: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(tagged);
         let (_length, kind) = (fields.take::<4>()?, u32::from_le_bytes(fields.take()?));
-        let (file, value) = (fields.number()?, fields.number()?);
+        let (file, value, _durable) = (fields.number()?, fields.number()?, fields.number()?);
         let entry = match kind {
             1 => Self::File {
                 file,
@@ -227,9 +264,31 @@ pub(super) fn payload_len(head: &[u8; HEAD_LEN]) -> Option<usize> {
     usize::try_from(length).ok().filter(|length| *length <= PAYLOAD_MAX)
 }
 
-fn link(key: &JournalKey, chain: &Tag, tagged: &[u8]) -> Tag {
+/// Whether `head` may be that of an entry: the length of its payload then, and up to where the journal was durable. Cheap, for looking everywhere.
+pub(super) fn plausible(head: &[u8; HEAD_LEN]) -> Option<(usize, u64)> {
+    let mut fields = Fields(head);
+    let (length, kind) = (payload_len(head)?, u32::from_le_bytes(fields.take::<8>()?[4..].try_into().ok()?));
+    let (_file, _value, durable) = (fields.number()?, fields.number()?, fields.number()?);
+    let fits = match kind {
+        1 => length == 8 + MOMENT_LEN + SALT_LEN,
+        2 => true,
+        3 => length == 8,
+        5 => length == 8 + MOMENT_LEN,
+        4 | 6..=8 => length == 0,
+        _ => false,
+    };
+    fits.then_some((length, durable))
+}
+
+/// Whether the entry `tagged . tag` belongs to `epoch` and follows the one whose tag is `chain`.
+pub(super) fn follows(tagged: &[u8], tag: &Tag, key: &JournalKey, epoch: &Tag, chain: &Tag) -> bool {
+    // Compares in constant time, which is not needed here, and costs nothing.
+    blake3::Hash::from_bytes(wide(&link(key, epoch, chain, tagged))) == blake3::Hash::from_bytes(wide(tag))
+}
+
+fn link(key: &JournalKey, epoch: &Tag, chain: &Tag, tagged: &[u8]) -> Tag {
     let mut hasher = blake3::Hasher::new_keyed(key.expose());
-    hasher.update(chain).update(tagged);
+    hasher.update(epoch).update(chain).update(tagged);
     let mut tag = [0; TAG_LEN];
     hasher.finalize_xof().fill(&mut tag);
     tag

@@ -11,6 +11,7 @@
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
+mod damage;
 mod file;
 mod format;
 mod home;
@@ -25,6 +26,7 @@ mod sync;
 pub(crate) mod tests;
 mod thread;
 mod verify;
+mod visit;
 mod walk;
 
 use crate::keys::JournalKey;
@@ -36,7 +38,7 @@ use format::ENTRIES_AT;
 use home::Home;
 use log::Log;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-pub use recover::{Progress, Report};
+pub use recover::{Damage, Error, Progress, Report};
 use rustix::io::{Errno, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -157,9 +159,7 @@ impl Journal {
             let root = self.home.stat()?;
             let now = self.home.now()?;
             let header = Log::first_header(since.map_or(now, |since| since.min(now)), (root.id.ino, root.born));
-            let mut bytes = header.seal(&self.key);
-            bytes.resize(overlay::index(ENTRIES_AT), 0);
-            let disk = self.home.create(&bytes)?;
+            let disk = self.home.create(&header.file(&self.key))?;
             self.begin_with(Log::new(Arc::clone(&self.key), disk, header, header.epoch, ENTRIES_AT, self.size)?);
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! What a journal says of its files: entries become, for each file, the state of its last commit. Reads the journal's file and nothing else.
 
-use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Header, Identity, SLOT_LEN, TAG_LEN, Tag, payload_len};
+use super::damage;
+use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Header, Identity, Mark, SLOT_LEN, TAG_LEN, Tag, payload_len};
 use super::overlay::{Overlay, index, length};
 use crate::keys::{JournalKey, SALT_LEN};
 use crate::sys::disk::{Disk, Moment, read_full_at};
@@ -18,6 +19,8 @@ pub(super) struct Replay {
     pub(super) end: u64,
     /// How many entries there are.
     pub(super) entries: usize,
+    /// Whether there were more once, which a crash cannot have taken.
+    pub(super) is_damaged: bool,
     /// The files in it that are to be made what they were at their last commit.
     pub(super) files: Vec<FileState>,
 }
@@ -30,6 +33,8 @@ pub(super) struct FileState {
     pub(super) identity: Identity,
     /// All salts that its header on disk may have: writing it may have been under way.
     pub(super) salts: Vec<[u8; SALT_LEN]>,
+    /// What else its header may be.
+    pub(super) header: OnDisk,
     /// How many bytes of the file on disk show. What is behind them is void.
     pub(super) visible: u64,
     /// What lies over them.
@@ -40,6 +45,17 @@ pub(super) struct FileState {
     pub(super) committed: Option<Moment>,
 }
 
+/// What the header of a file may be on disk, if it is none that the journal knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum OnDisk {
+    /// Nothing else.
+    Known,
+    /// It may be missing, or zeros: the file was empty, or was to be cut.
+    Missing,
+    /// Any: it was written to the file itself.
+    Any,
+}
+
 /// Reads a journal; `None` when neither of its headers is whole, or it is another vault's.
 ///
 /// # Errors
@@ -47,12 +63,16 @@ pub(super) struct FileState {
 pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> {
     let mut slots = vec![0; index(ENTRIES_AT)];
     let got = read_full_at(disk, &mut slots, 0)?;
-    let headers = slots[..got].chunks(index(SLOT_LEN)).filter_map(|slot| Header::open(slot, key));
-    let Some(header) = headers.max_by_key(|header| header.turn) else {
+    let headers: Vec<_> = slots[..got]
+        .chunks(index(SLOT_LEN))
+        .filter_map(|slot| Header::open(slot, key))
+        .collect();
+    let Some(header) = headers.iter().max_by_key(|header| header.turn).copied() else {
         return Ok(None);
     };
     let mut reader = Reader {
         disk,
+        epoch: header.epoch,
         chain: header.epoch,
         at: ENTRIES_AT,
         buffer: Vec::new(),
@@ -66,8 +86,16 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
         }
         entries += 1;
     }
+    // A header is less than a sector, which is written whole or not at all. If the one in force was lost, no entry follows the other one.
+    let is_headless = headers.len() < 2 && entries == 0;
+    let mark = Mark {
+        epoch: header.epoch,
+        durable: reader.at,
+    };
+    let is_damaged = is_headless || damage::is_missing(disk, key, mark)?;
     Ok(Some(Replay {
         header,
+        is_damaged,
         chain: reader.chain,
         end: reader.at,
         entries,
@@ -77,6 +105,7 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
 
 struct Reader<'a> {
     disk: &'a dyn Disk,
+    epoch: Tag,
     chain: Tag,
     /// The byte of the file behind the last entry.
     at: u64,
@@ -99,7 +128,7 @@ impl Reader<'_> {
         }
         let (tagged, rest) = self.buffer[self.used..].split_at(tagged);
         let tag = rest.first_chunk().expect("as many were filled");
-        let Some(parsed) = Entry::open(tagged, tag, key, &mut self.chain) else {
+        let Some(parsed) = Entry::open(tagged, tag, key, &self.epoch, &mut self.chain) else {
             return Ok(None);
         };
         let len = tagged.len() + TAG_LEN;
@@ -139,7 +168,7 @@ enum Owned {
     Zero { offset: u64, len: u64 },
     Length(u64),
     Commit { len: u64, upto: u64, modified: Moment },
-    Intent,
+    Intent { base: u64 },
     InPlace { base: u64 },
 }
 
@@ -158,7 +187,7 @@ impl Owned {
             Entry::Zero { file, offset, len } => Some((file, Self::Zero { offset, len })),
             Entry::Length { file, len } => Some((file, Self::Length(len))),
             Entry::Commit { file, len, upto, modified } => Some((file, Self::Commit { len, upto, modified })),
-            Entry::Intent { file, .. } => Some((file, Self::Intent)),
+            Entry::Intent { file, base } => Some((file, Self::Intent { base })),
             Entry::InPlace { file, base } => Some((file, Self::InPlace { base })),
             Entry::Void => None,
         }
@@ -191,6 +220,10 @@ impl Tale {
                 number,
                 identity,
                 salts: vec![identity.salt],
+                header: match identity.salt == [0; SALT_LEN] {
+                    true => OnDisk::Missing,
+                    false => OnDisk::Known,
+                },
                 visible: base,
                 overlay: Overlay::default(),
                 len: base,
@@ -205,12 +238,17 @@ impl Tale {
     /// Moves the state on to the last commit, and forgets what comes after it.
     fn fold(&mut self) {
         let entries = std::mem::take(&mut self.entries);
-        self.was_intended |= entries.iter().any(|(_, entry)| matches!(entry, Owned::Intent));
+        for (_, entry) in &entries {
+            if let Owned::Intent { base } = entry {
+                self.was_intended = true;
+                if *base < SALT_END {
+                    self.state.header = OnDisk::Any;
+                }
+            }
+        }
         let commit = entries.iter().filter_map(|(_, entry)| match entry {
             Owned::Commit { len, upto, modified } => Some((*upto, *len, *modified)),
-            Owned::File { .. } | Owned::Write { .. } | Owned::Zero { .. } | Owned::Length(_) | Owned::Intent | Owned::InPlace { .. } => {
-                None
-            }
+            Owned::File { .. } | Owned::Write { .. } | Owned::Zero { .. } | Owned::Length(_) | Owned::Intent { .. } | Owned::InPlace { .. } => None,
         });
         if let Some((upto, len, modified)) = commit.max_by_key(|(upto, ..)| *upto) {
             for (_, entry) in entries.into_iter().take_while(|(end, _)| *end <= upto) {
@@ -229,7 +267,7 @@ impl Tale {
         let state = &mut self.state;
         match entry {
             // Of several commits the last one counts.
-            Owned::File { .. } | Owned::Commit { .. } | Owned::Intent => {}
+            Owned::File { .. } | Owned::Commit { .. } | Owned::Intent { .. } => {}
             Owned::Write { offset, bytes } => {
                 if offset <= SALT_AT
                     && let Some(salt) = bytes.get(index(SALT_AT - offset)..).and_then(|rest| rest.first_chunk())
@@ -240,6 +278,9 @@ impl Tale {
             }
             Owned::Zero { offset, len } => state.overlay.zero(offset, len),
             Owned::Length(len) => {
+                if len < SALT_END {
+                    state.header = state.header.max(OnDisk::Missing);
+                }
                 state.overlay.take_from(len);
                 // Whatever is not in the overlay was written to the file, if that had begun.
                 state.visible = if self.in_place { len } else { state.visible.min(len) };
@@ -262,3 +303,5 @@ impl Tale {
 
 /// Where the salt lies in a file's header.
 pub(super) const SALT_AT: u64 = 8;
+/// And where it ends.
+const SALT_END: u64 = 32;
