@@ -68,7 +68,10 @@ fn tell(path: &Path, report: &Report) {
         log::warn!("cut to what of it had been written: {}", shown(cut));
     }
     for left in &report.left {
-        log::warn!("changed since by something else, and left as it is, without what the journal has of it: {}", shown(left));
+        log::warn!(
+            "changed since by something else, and left as it is, without what the journal has of it: {}",
+            shown(left)
+        );
     }
     if report.is_copy && report.gone > 0 {
         log::warn!(
@@ -78,8 +81,12 @@ fn tell(path: &Path, report: &Report) {
     }
     match report.damage {
         Damage::None => {}
-        Damage::Missing => log::error!("the journal is damaged: changes that were synced are lost; `plainview check` finds files that this broke"),
-        Damage::Unreadable => log::error!("the journal is damaged or another vault's: nothing in it could be read; `plainview check` finds files that this broke"),
+        Damage::Missing => {
+            log::error!("the journal is damaged: changes that were synced are lost; `plainview check` finds files that this broke")
+        }
+        Damage::Unreadable => log::error!(
+            "the journal is damaged or another vault's: nothing in it could be read; `plainview check` finds files that this broke"
+        ),
     }
     if let Some(aside) = &report.aside {
         log::warn!("the journal is kept as {aside} in the vault; it is not needed any more if you miss nothing");

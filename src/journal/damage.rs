@@ -63,8 +63,12 @@ impl Search<'_> {
     /// Whether an entry that shows it begins in `bytes`, which are those at `at`.
     fn look_at(&mut self, bytes: &[u8], at: u64) -> Result<bool> {
         for (offset, sight) in bytes.windows(SIGHT).enumerate() {
-            let Some((chain, head)) = sight.split_first_chunk::<TAG_LEN>() else { continue };
-            let Some((payload, durable)) = head.first_chunk().and_then(plausible) else { continue };
+            let Some((chain, head)) = sight.split_first_chunk::<TAG_LEN>() else {
+                continue;
+            };
+            let Some((payload, durable)) = head.first_chunk().and_then(plausible) else {
+                continue;
+            };
             let begin = at + length(offset + TAG_LEN);
             if durable <= self.mark.durable || durable > begin {
                 continue;
@@ -79,7 +83,9 @@ impl Search<'_> {
     fn is_entry(&mut self, chain: &Tag, begin: u64, payload: usize) -> Result<bool> {
         let mut entry = vec![0; HEAD_LEN + payload + TAG_LEN];
         let got = read_full_at(self.disk, &mut entry, begin)?;
-        let Some((tagged, tag)) = entry[..got].split_last_chunk() else { return Ok(false) };
+        let Some((tagged, tag)) = entry[..got].split_last_chunk() else {
+            return Ok(false);
+        };
         self.hashed += length(got);
         // What was written as entries is not so much, however it is mixed: somebody has put this here.
         let is_made_up = self.hashed > 2 * FAR;

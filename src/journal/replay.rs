@@ -248,7 +248,12 @@ impl Tale {
         }
         let commit = entries.iter().filter_map(|(_, entry)| match entry {
             Owned::Commit { len, upto, modified } => Some((*upto, *len, *modified)),
-            Owned::File { .. } | Owned::Write { .. } | Owned::Zero { .. } | Owned::Length(_) | Owned::Intent { .. } | Owned::InPlace { .. } => None,
+            Owned::File { .. }
+            | Owned::Write { .. }
+            | Owned::Zero { .. }
+            | Owned::Length(_)
+            | Owned::Intent { .. }
+            | Owned::InPlace { .. } => None,
         });
         if let Some((upto, len, modified)) = commit.max_by_key(|(upto, ..)| *upto) {
             for (_, entry) in entries.into_iter().take_while(|(end, _)| *end <= upto) {

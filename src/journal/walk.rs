@@ -3,8 +3,8 @@
 use super::Access;
 use super::recover::{Error, Progress, Recovery};
 use super::visit::Role;
-use crate::sys::{descriptor, limits};
 use crate::sys::disk::{Descriptor, FileStat, stat_at};
+use crate::sys::{descriptor, limits};
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString, OsStr};
@@ -121,7 +121,9 @@ impl Walk<'_> {
                 None => {}
             }
         }
-        while self.recovery.gone() > 0 && let Some(next) = elsewhere.pop() {
+        while self.recovery.gone() > 0
+            && let Some(next) = elsewhere.pop()
+        {
             if let Some((_, dir)) = self.enter(&next) {
                 self.list_one(&Arc::new(dir), &next.path, &send, &mut elsewhere)?;
             }
