@@ -237,7 +237,7 @@ class Walk:
         over = self.journal.find(entry, info) if kind == stat.S_IFREG else None
         def length(): return plain_size(over.length if over else info.st_size)
         is_new = lambda: not (over and over.committed) and self.journal.is_new(entry)
-        if kind == stat.S_IFREG and not target: size = length()
+        if kind == stat.S_IFREG: size = size if target else length()
         elif kind == stat.S_IFLNK: size = len(content := decode_target(self.keys, entry) if self.encrypted else os.readlink(entry))
         elif kind != stat.S_IFDIR: return say(where, "skipped: a fifo, socket or device")
         if not target: print(show(plain), size, show(where), sep="\t")
