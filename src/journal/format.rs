@@ -1,4 +1,4 @@
-//! The bytes of `plainview.journal`. PURE. `docs/format.md`, "The journal", in code.
+//! The bytes of `plainview.journal`: its entries; `header` has the rest. PURE. `docs/format.md`, "The journal", in code.
 //!
 //! ```text
 //! journal = slot 0 (4096) . slot 1 (4096) . entry*
@@ -25,93 +25,10 @@ pub(super) const TAG_LEN: usize = 16;
 /// Longest payload. What is longer is written as several entries.
 pub(super) const PAYLOAD_MAX: usize = 1 << 24;
 
-const MAGIC: [u8; 4] = *b"PLVJ";
-const FORMAT: u32 = 1;
-/// Bytes of a slot that its tag covers.
-const TAGGED_LEN: usize = 64;
 const MOMENT_LEN: usize = 12;
 
 /// A link of the chain of tags.
 pub(super) type Tag = [u8; TAG_LEN];
-
-/// What a slot holds: of two that are whole, the one with the higher turn counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Counts the headers that were written; its lowest bit says in which slot.
-    pub(super) turn: u64,
-    /// Where the chain of tags begins: random, another one whenever the journal is begun anew.
-    pub(super) epoch: Tag,
-    /// No file that was made before has contents that were neither synced nor named in the journal.
-    pub(super) since: Moment,
-    /// The inode number and the birth of the vault's root: when they are others, this is a copy of the vault, and inode numbers tell nothing.
-    pub(super) root: (u64, Option<Moment>),
-}
-
-impl Header {
-    /// All bytes of a journal without entries: this header, and in the other slot the same with the turn before, so that no slot is ever anything but a header.
-    pub(super) fn file(&self, key: &JournalKey) -> Vec<u8> {
-        let before = Self {
-            turn: self.turn.wrapping_sub(1),
-            ..*self
-        };
-        let mut slots = [(self.offset(), self.seal(key)), (before.offset(), before.seal(key))];
-        slots.sort();
-        let mut bytes = Vec::new();
-        for (_, mut slot) in slots {
-            slot.resize(super::overlay::index(SLOT_LEN), 0);
-            bytes.extend_from_slice(&slot);
-        }
-        bytes
-    }
-
-    /// The header's bytes. The rest of the slot is zeros, or anything.
-    pub(super) fn seal(&self, key: &JournalKey) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(TAGGED_LEN + TAG_LEN);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.extend_from_slice(&self.turn.to_le_bytes());
-        bytes.extend_from_slice(&self.epoch);
-        put_moment(&mut bytes, Some(self.since));
-        bytes.extend_from_slice(&self.root.0.to_le_bytes());
-        put_moment(&mut bytes, self.root.1);
-        bytes.resize(TAGGED_LEN, 0);
-        let tag = blake3::keyed_hash(key.expose(), &bytes);
-        bytes.extend_from_slice(&tag.as_bytes()[..TAG_LEN]);
-        bytes
-    }
-
-    /// The header that a slot begins with; `None` when it is torn, or another vault's.
-    pub(super) fn open(slot: &[u8], key: &JournalKey) -> Option<Self> {
-        let (tagged, rest) = slot.split_at_checked(TAGGED_LEN)?;
-        let tag = rest.first_chunk::<TAG_LEN>()?;
-        if !fits(&blake3::keyed_hash(key.expose(), tagged), tag) {
-            return None;
-        }
-        let mut fields = Fields(tagged);
-        if fields.take()? != MAGIC || u32::from_le_bytes(fields.take()?) != FORMAT {
-            return None;
-        }
-        Some(Self {
-            turn: fields.number()?,
-            epoch: fields.take()?,
-            since: fields.moment()?.unwrap_or_default(),
-            root: (fields.number()?, fields.moment()?),
-        })
-    }
-
-    /// The one that replaces it.
-    pub(super) fn next(&self) -> Self {
-        Self {
-            turn: self.turn + 1,
-            ..*self
-        }
-    }
-
-    /// Where it is written.
-    pub(super) fn offset(&self) -> u64 {
-        (self.turn % 2) * SLOT_LEN
-    }
-}
 
 /// What is written into every entry.
 #[derive(Clone, Copy, Debug)]
@@ -294,39 +211,34 @@ fn link(key: &JournalKey, epoch: &Tag, chain: &Tag, tagged: &[u8]) -> Tag {
     tag
 }
 
-fn wide(tag: &Tag) -> [u8; 32] {
+pub(super) fn wide(tag: &Tag) -> [u8; 32] {
     let mut wide = [0; 32];
     wide[..TAG_LEN].copy_from_slice(tag);
     wide
 }
 
-fn fits(hash: &blake3::Hash, tag: &Tag) -> bool {
-    let computed = *hash.as_bytes().first_chunk().expect("a hash is longer than a tag");
-    blake3::Hash::from_bytes(wide(&computed)) == blake3::Hash::from_bytes(wide(tag))
-}
-
 /// Seconds i64 . nanoseconds u32; the nanoseconds are 2^32 - 1 when the moment is not known.
-fn put_moment(out: &mut Vec<u8>, moment: Option<Moment>) {
+pub(super) fn put_moment(out: &mut Vec<u8>, moment: Option<Moment>) {
     let Moment { secs, nanos } = moment.unwrap_or(Moment { secs: 0, nanos: u32::MAX });
     out.extend_from_slice(&secs.to_le_bytes());
     out.extend_from_slice(&nanos.to_le_bytes());
 }
 
 /// What is left to be taken apart.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
-    fn moment(&mut self) -> Option<Option<Moment>> {
+    pub(super) fn moment(&mut self) -> Option<Option<Moment>> {
         const { assert!(MOMENT_LEN == 12) };
         let secs = i64::from_le_bytes(self.take()?);
         let nanos = u32::from_le_bytes(self.take()?);

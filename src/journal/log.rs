@@ -2,7 +2,8 @@
 //!
 //! Knows entries only as bytes of a chain; does not know what they are about. Keeps true: what is appended keeps its order; what [`Log::sync_to`] returned for is durable.
 
-use super::format::{ENTRIES_AT, Entry, Header, Mark, TAG_LEN, Tag};
+use super::format::{ENTRIES_AT, Entry, Mark, TAG_LEN, Tag};
+use super::header::Header;
 use super::overlay::{index, length};
 use crate::keys::JournalKey;
 use crate::sys::disk::{Durability, Kept, Moment, write_all_at};

@@ -4,8 +4,9 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over` and `sync` are a file that is read, changed and synced;
-//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `recover` makes the files what it says.
+//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over` and `sync` are a file that is read, changed and synced;
+//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
+//! `recover` makes the files what it says: `walk` finds them, `visit` puts one right, `verify` sees what of a new one is good.
 //!
 //! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
 //! `Journal::traces`, the log's, the thread's).
@@ -14,6 +15,7 @@ mod checkpoint;
 mod damage;
 mod file;
 mod format;
+mod header;
 mod home;
 mod log;
 mod over;
@@ -22,6 +24,7 @@ mod recover;
 mod replay;
 mod room;
 mod sync;
+mod tale;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thread;

@@ -7,7 +7,8 @@
 use super::format::Entry;
 use super::home::Root;
 use super::log::Log;
-use super::replay::{self, FileState, Replay};
+use super::replay::{self, Replay};
+use super::tale::FileState;
 use super::{Access, Journal, thread, walk};
 use crate::keys::{ContentKey, JournalKey, MasterKey};
 use crate::sys::disk::{Durability, FileId, Kept, Moment};

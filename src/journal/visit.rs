@@ -5,7 +5,7 @@ use super::file::{Enrolled, JournaledFile, State};
 use super::format::{ENTRIES_AT, Identity};
 use super::overlay::Overlay;
 use super::recover::{Place, Recovery};
-use super::replay::{FileState, OnDisk, SALT_AT};
+use super::tale::{FileState, OnDisk, SALT_AT};
 use super::verify::{self, Care, Repair};
 use crate::keys::SALT_LEN;
 use crate::sys::disk::{Backing, Disk, Durability, FileStat, Moment, read_full_at, write_all_at};

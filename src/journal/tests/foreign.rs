@@ -1,7 +1,8 @@
 //! A file called plainview.journal that we did not write, or not here, or not so: no panic, no long wait, much memory or loss.
 
 use super::real::{Place, assert_files, left, master};
-use crate::journal::format::{ENTRIES_AT, Entry, Header, Mark, payload_len};
+use crate::journal::format::{ENTRIES_AT, Entry, Mark, payload_len};
+use crate::journal::header::Header;
 use crate::journal::overlay::index;
 use crate::journal::recover::Error;
 use crate::journal::{Access, Damage, Journal, SIZE};

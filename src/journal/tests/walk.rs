@@ -183,6 +183,39 @@ fn an_empty_file_that_was_written_to_is_recovered() {
 }
 
 #[test]
+fn a_new_file_keeps_what_is_good_of_it_and_others_stay_as_they_are() {
+    let (place, files) = left();
+    let good = sealed(9, 3, 100, b'a');
+    let torn = [&good[..9000], &[0; 5000]].concat();
+    place.put("new/torn", &torn);
+    place.put("new/good", &good);
+    // One that something else made there, which has no header of ours.
+    place.put("new/foreign", &[7; 5000]);
+    let cut = [PathBuf::from("new/torn")];
+    let read_only = place.try_mount(Access::ReadOnly).unwrap();
+    assert_eq!(read_only.report().cut, cut);
+    let shown = place.read(&read_only, "new/torn");
+    assert!(shown.len() < torn.len() && shown[..48 + 2 * 4152] == good[..48 + 2 * 4152]);
+    assert!(fs::read(place.path("new/torn")).unwrap() == torn);
+    let mounted = place.mount();
+    assert_eq!(mounted.report().cut, cut);
+    assert_eq!(fs::read(place.path("new/torn")).unwrap().len(), shown.len());
+    assert!(fs::read(place.path("new/good")).unwrap() == good && fs::read(place.path("new/foreign")).unwrap() == [7; 5000]);
+    assert_files(&place, &mounted, &files);
+}
+
+#[test]
+fn in_a_copy_damage_in_the_middle_of_a_file_is_left_as_it_is() {
+    let (place, _) = left();
+    let mut damaged = sealed(9, 3, 100, b'a');
+    damaged[5000] ^= 1;
+    place.put("damaged", &damaged);
+    let copy = place.copied();
+    assert!(copy.mount().report().cut.is_empty());
+    assert!(fs::read(copy.path("damaged")).unwrap() == damaged);
+}
+
+#[test]
 fn the_journal_is_not_thrown_away_while_not_everything_was_searched() {
     let (place, files) = left();
     let away = tempfile::TempDir::new().unwrap();
