@@ -2,7 +2,8 @@
 //!
 //! Knows entries only as bytes of a chain; does not know what they are about. Keeps true: what is appended keeps its order; what [`Log::sync_to`] returned for is durable.
 
-use super::format::{ENTRIES_AT, Entry, Header, TAG_LEN, Tag};
+use super::format::{ENTRIES_AT, Entry, Mark, TAG_LEN, Tag};
+use super::header::Header;
 use super::overlay::{index, length};
 use crate::keys::JournalKey;
 use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
@@ -107,7 +108,7 @@ impl Log {
     /// The header of a new journal.
     pub(super) fn first_header(since: Moment, root: (u64, Option<Moment>)) -> Header {
         Header {
-            turn: 0,
+            turn: 1,
             epoch: random(),
             since,
             root,
@@ -118,7 +119,11 @@ impl Log {
     pub(super) fn append(&self, entry: &Entry<'_>) -> (u64, Position) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        entry.seal(&self.key, &mut state.chain, &mut state.tail);
+        let mark = Mark {
+            epoch: state.header.epoch,
+            durable: state.durable,
+        };
+        entry.seal(&self.key, mark, &mut state.chain, &mut state.tail);
         let end = state.end();
         (end, Position(state.origin + end))
     }
