@@ -4,13 +4,14 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room` and `sync` are a file that is read, changed and synced; `news` are new files;
+//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
 //! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `recover` makes the files what it says.
 //!
 //! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
+mod commit;
 mod file;
 mod format;
 mod home;
