@@ -36,17 +36,6 @@ pub(crate) struct JournaledFile {
     pub(super) times: Mutex<()>,
 }
 
-/// What a commit says of a file: how it is at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Commitment {
-    pub(super) len: u64,
-    /// The byte of the journal behind the last entry that counts.
-    pub(super) upto: u64,
-    /// Changes of the file itself that count.
-    pub(super) changes: u64,
-    pub(super) modified: Moment,
-}
-
 /// What is where.
 pub(super) struct State {
     /// Whether the file was made in this generation of new files and never synced: then it is written to as it is, and recovery looks at all of it.
@@ -256,45 +245,6 @@ impl JournaledFile {
         };
         let (end, position) = log.append(&entry(enrolled.number));
         enrolled.last_entry = end;
-        position
-    }
-
-    /// What a commit would say now; `None` when no entry was made since the journal was begun.
-    pub(super) fn commitment(&self, modified: Moment) -> Option<Commitment> {
-        let state = self.state.read();
-        Some(Commitment {
-            len: state.len,
-            upto: state.enrolled.as_ref()?.last_entry,
-            changes: state.changes,
-            modified,
-        })
-    }
-
-    /// Appends a commit. What it counts on in the file itself is durable. Where there is a later one, that does.
-    pub(super) fn append_commit(&self, commitment: Commitment) -> Position {
-        let mut guard = self.state.write();
-        let state = &mut *guard;
-        let (Some(enrolled), Ok(log)) = (&mut state.enrolled, self.journal.log()) else {
-            return Position::default();
-        };
-        let Commitment {
-            len,
-            upto,
-            changes,
-            modified,
-        } = commitment;
-        // Of two syncs, the one that was begun first may end last.
-        if let Some(commit) = enrolled
-            .commit
-            .filter(|_| (upto, changes) < (enrolled.upto, state.committed_changes))
-        {
-            return commit;
-        }
-        let file = enrolled.number;
-        let (_, position) = log.append(&Entry::Commit { file, len, upto, modified });
-        enrolled.upto = upto;
-        enrolled.commit = Some(position);
-        state.committed_changes = changes;
         position
     }
 }

@@ -4,7 +4,7 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room` and `sync` are a file that is read, changed and synced; `news` are new files;
+//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
 //! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
 //! `recover` makes the files what it says: `walk` finds them, `visit` puts one right, `verify` sees what of a new one is good.
 //!
@@ -12,6 +12,7 @@
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
+mod commit;
 mod damage;
 mod file;
 mod format;

@@ -57,8 +57,9 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
         }
         entries += 1;
     }
-    // A header is less than a sector, which is written whole or not at all. If the one in force was lost, no entry follows the other one.
-    let is_headless = headers.len() < 2 && entries == 0;
+    // A header is less than a sector, which is written whole or not at all. If the one in force was lost, no entry follows the other one. Nor is a journal ever without the
+    // whole of both slots.
+    let is_headless = (headers.len() < 2 || got < slots.len()) && entries == 0;
     let mark = Mark {
         epoch: header.epoch,
         durable: reader.at,

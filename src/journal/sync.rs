@@ -4,7 +4,8 @@
 //! was appended before. So where the file itself was written to, its commit is appended when that is durable, and says up to which entry it holds.
 
 use super::Journal;
-use super::file::{Commitment, JournaledFile};
+use super::commit::Commitment;
+use super::file::JournaledFile;
 use super::log::Position;
 use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment};
 use rustix::io::{Errno, Result};

@@ -1,7 +1,7 @@
 //! One file of the simulated disk, sector by sector.
 
 use crate::journal::overlay::{index, length};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a disk writes whole or not at all.
 pub(crate) const SECTOR: usize = 512;
@@ -19,6 +19,8 @@ pub(super) struct Inode {
     lens: Vec<u64>,
     /// The same of sectors whose sync has failed: the operating system takes them for written, and does not write them until they are changed again.
     stuck: BTreeMap<u64, Vec<Sector>>,
+    /// Unsynced sectors that were last changed by a cut: that is metadata, which a filesystem tries again.
+    cut: BTreeSet<u64>,
     /// Whether a crash leaves the file.
     pub(super) exists_durably: bool,
     /// Whether it has no name any more.
@@ -58,6 +60,7 @@ impl Inode {
             let mut sector = self.sector(number);
             sector[within..within + now.len()].copy_from_slice(now);
             self.put_sector(number, sector);
+            self.cut.remove(&number);
             offset += length(now.len());
             data = later;
         }
@@ -76,6 +79,7 @@ impl Inode {
             if sector[from..].iter().any(|byte| *byte != 0) {
                 sector[from..].fill(0);
                 self.put_sector(number, sector);
+                self.cut.insert(number);
             }
         }
         self.len = len;
@@ -84,12 +88,16 @@ impl Inode {
     pub(super) fn sync(&mut self) {
         self.maybe.clear();
         self.lens.clear();
+        self.cut.clear();
         self.exists_durably = true;
     }
 
     /// What could not be synced is not tried again.
     pub(super) fn sync_failed(&mut self) {
-        self.stuck.append(&mut self.maybe);
+        let all = std::mem::take(&mut self.maybe);
+        let (cut, mut written) = all.into_iter().partition(|(number, _)| self.cut.contains(number));
+        self.maybe = cut;
+        self.stuck.append(&mut written);
     }
 
     /// Whether everything is durable.

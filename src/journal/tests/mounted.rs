@@ -2,7 +2,7 @@
 
 use super::sim::World;
 use crate::journal::recover::{Recovery, Report};
-use crate::journal::{Access, Journal};
+use crate::journal::{Access, Journal, JournaledFile};
 use crate::keys::{ContentKey, JournalKey, MasterKey};
 use crate::sys::disk::{Backing, FileId};
 use rustix::io::Result;
@@ -38,6 +38,13 @@ impl Journal {
         if let Some(log) = self.log_if_begun() {
             log.write_out_now();
         }
+    }
+}
+
+impl JournaledFile {
+    /// Whether it was made in this mount and is written to as it is.
+    pub(crate) fn is_new(&self) -> bool {
+        self.state.read().new.is_some()
     }
 }
 

@@ -144,7 +144,11 @@ fn a_journal_whose_bytes_are_flipped_or_cut_gives_an_earlier_commit() {
         let world = world.crashed(&mut |count| count - 1);
         world.journal().set_len(bytes(len)).unwrap();
         let (left, damage) = after_mount(&world, ino);
-        assert!(left == states[0] && damage != Damage::None);
+        assert!(
+            left == states[0] && damage != Damage::None,
+            "{len}: {} {damage:?}",
+            left == states[0]
+        );
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }

@@ -59,7 +59,7 @@ impl<'a> Run<'a> {
                 let half_known = self.half_known;
                 // Without a journal, nothing was written that could need it.
                 if well && self.world.has_journal() {
-                    let new = self.files.iter_mut().filter(|file| file.since.is_none());
+                    let new = self.files.iter_mut().filter(|file| file.since.is_none() && !file.made_old);
                     new.for_each(|file| match half_known {
                         true => file.since = Some(file.written.clone()),
                         false => file.committed(),
