@@ -164,7 +164,7 @@ impl JournaledFile {
     }
 
     /// Writes what lies over the file into it. Its time of modification stays. May be done again.
-    fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+    pub(super) fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
         let _times = self.times.lock();
         let state = self.state.read();
         if state.overlay.is_empty() && state.visible == state.disk_len && state.disk_len == state.len {
@@ -197,7 +197,7 @@ impl JournaledFile {
     }
 
     /// What lay over the file is in it, durably, and the journal was begun anew.
-    fn written_into(&self) {
+    pub(super) fn written_into(&self) {
         let mut state = self.state.write();
         let before = state.overlay.held();
         state.overlay = Default::default();

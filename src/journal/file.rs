@@ -7,7 +7,7 @@ use super::format::{Entry, Identity};
 use super::log::{Position, Room};
 use super::over::Over;
 use super::overlay::Overlay;
-use super::replay::SALT_AT;
+use super::tale::SALT_AT;
 use crate::keys::SALT_LEN;
 use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};

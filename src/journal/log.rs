@@ -4,7 +4,8 @@
 
 mod anew;
 
-use super::format::{ENTRIES_AT, Entry, Header, Tag};
+use super::format::{ENTRIES_AT, Entry, Mark, Tag};
+use super::header::Header;
 use super::overlay::{index, length};
 use crate::keys::JournalKey;
 use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
@@ -109,7 +110,7 @@ impl Log {
     /// The header of a new journal.
     pub(super) fn first_header(since: Moment, root: (u64, Option<Moment>)) -> Header {
         Header {
-            turn: 0,
+            turn: 1,
             epoch: random(),
             since,
             root,
@@ -120,7 +121,11 @@ impl Log {
     pub(super) fn append(&self, entry: &Entry<'_>) -> (u64, Position) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        entry.seal(&self.key, &mut state.chain, &mut state.tail);
+        let mark = Mark {
+            epoch: state.header.epoch,
+            durable: state.durable,
+        };
+        entry.seal(&self.key, mark, &mut state.chain, &mut state.tail);
         let end = state.end();
         (end, Position(state.origin + end))
     }

@@ -4,16 +4,19 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
-//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `recover` makes the files what it says.
+//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
+//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
+//! `recover` makes the files what it says: `walk` finds them, `visit` puts one right, `verify` sees what of a new one is good.
 //!
 //! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
 mod commit;
+mod damage;
 mod file;
 mod format;
+mod header;
 mod home;
 mod log;
 mod news;
@@ -23,10 +26,12 @@ mod recover;
 mod replay;
 mod room;
 mod sync;
+mod tale;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thread;
 mod verify;
+mod visit;
 mod walk;
 
 use crate::keys::JournalKey;
@@ -38,7 +43,7 @@ use format::ENTRIES_AT;
 use home::Home;
 use log::{Log, Room};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-pub use recover::{Progress, Report};
+pub use recover::{Damage, Error, Progress, Report};
 use rustix::io::{Errno, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -154,9 +159,7 @@ impl Journal {
             let root = self.home.stat()?;
             let now = self.home.now()?;
             let header = Log::first_header(since.map_or(now, |since| since.min(now)), (root.id.ino, root.born));
-            let mut bytes = header.seal(&self.key);
-            bytes.resize(overlay::index(ENTRIES_AT), 0);
-            let disk = self.home.create(&bytes)?;
+            let disk = self.home.create(&header.file(&self.key))?;
             self.begin_with(Log::new(Arc::clone(&self.key), disk, header, header.epoch, ENTRIES_AT, self.size)?);
         }
         Ok(())

@@ -22,6 +22,7 @@ mod places;
 mod posix;
 mod programs;
 mod recipe;
+mod recovery;
 mod refusals;
 mod space;
 mod tamper;

@@ -3,7 +3,8 @@
 //! Keeps true: until a header is durable, the one before is whole, in the other slot.
 
 use super::Log;
-use crate::journal::format::{ENTRIES_AT, Header, TAG_LEN, Tag};
+use crate::journal::format::{ENTRIES_AT, TAG_LEN, Tag};
+use crate::journal::header::Header;
 use crate::sys::disk::{Durability, Moment, write_all_at};
 use parking_lot::MutexGuard;
 use rand::Rng;

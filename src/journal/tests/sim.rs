@@ -28,6 +28,8 @@ pub(crate) struct Fault {
 pub(super) struct Inner {
     pub(super) inodes: BTreeMap<u64, Inode>,
     pub(super) clock: u64,
+    /// Journals that were put aside.
+    kept: Vec<Inode>,
     fault: Option<Fault>,
     struck: bool,
     /// What is to be done in the middle of the next write to a file.
@@ -229,6 +231,14 @@ impl Home for World {
         Ok(())
     }
 
+    fn put_aside(&self) -> Result<String> {
+        self.change(JOURNAL, |_| ())?;
+        let mut inner = self.0.lock();
+        let journal = inner.inodes.remove(&JOURNAL).unwrap();
+        inner.kept.push(journal);
+        Ok(inner.kept.len().to_string())
+    }
+
     fn sync_all(&self) -> Result<()> {
         let inos: Vec<u64> = self.0.lock().inodes.keys().copied().collect();
         inos.into_iter().try_for_each(|ino| self.change(ino, Inode::sync))
@@ -237,7 +247,7 @@ impl Home for World {
     fn stat(&self) -> Result<FileStat> {
         Ok(FileStat {
             id: FileId { dev: 1, ino: 0 },
-            born: None,
+            born: Some(moment(0)),
             modified: moment(0),
             changed: moment(0),
             len: 0,

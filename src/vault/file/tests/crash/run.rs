@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
         }
         let (journal, report) = world.mount(&master(), SIZE).unwrap();
         self.history.push(format!("crash: {report:?}"));
-        assert!(report.is_none_or(|report| report.pending.is_none() && !report.unreadable));
+        assert!(report.is_none_or(|report| report.pending.is_none() && report.aside.is_none()));
         let mut files = Vec::new();
         for old in &self.files {
             if !world.exists(old.sim.ino) {
