@@ -8,6 +8,7 @@
 //! can do, a [`vault`] is the kind that plainview makes, and a [`recipe`] folder one that a well-known Python program made; the [`view`] shows a folder in the clear; [`fuse`] lets the kernel ask it, and an [`import`] moves
 //! what one view shows into another; [`mount`] starts and ends what the kernel asks; [`cli`] is what people type.
 
+pub mod check;
 pub mod cli;
 pub mod error;
 pub mod folder;

@@ -5,8 +5,10 @@ use super::progress::Counter;
 use crate::journal::{self, Access, Journal, Report};
 use crate::keys::MasterKey;
 use crate::vault::Vault;
+use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Whether a vault's files are changed by way of its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,22 +32,38 @@ pub(super) fn over_journal(
         Journaling::On(size) => size,
         Journaling::Off => journal::SIZE,
     };
-    let counter = Counter::new("looking for what was not finished");
-    let watch = |progress: journal::Progress| counter.set(progress.files);
-    let opened = Journal::open(root, master, access, size, &watch);
-    drop(counter);
-    let failed = |errno| Failure::other(format!("cannot recover {}: {errno}", path.display()));
-    let (journal, report) = opened.map_err(failed)?;
-    if let Some(report) = report {
-        tell(path, &report);
-    }
+    let (journal, _) = recovered(path, root, master, access, size)?;
     match (journaling, access) {
         (Journaling::Off, Access::ReadWrite) => {
-            journal.close().map_err(failed)?;
+            journal.close().map_err(|errno| failed(path, errno))?;
             Ok(vault)
         }
         (Journaling::On(_), _) | (Journaling::Off, Access::ReadOnly) => Ok(vault.with_journal(journal)),
     }
+}
+
+/// The journal of the vault `path`, whose root directory is `root`; what it was left with is put right first, or in memory, and told.
+pub(super) fn recovered(
+    path: &Path,
+    root: BorrowedFd<'_>,
+    master: &MasterKey,
+    access: Access,
+    size: u64,
+) -> Result<(Arc<Journal>, Option<Report>), Failure> {
+    let counter = Counter::new("looking for what was not finished");
+    let watch = |progress: journal::Progress| counter.set(progress.files);
+    let opened = Journal::open(root, master, access, size, &watch);
+    drop(counter);
+    let (journal, report) = opened.map_err(|errno| failed(path, errno))?;
+    if let Some(report) = &report {
+        tell(path, report);
+    }
+    Ok((journal, report))
+}
+
+/// That a vault could not be put right.
+pub(super) fn failed(path: &Path, errno: Errno) -> Failure {
+    Failure::other(format!("cannot recover {}: {errno}", path.display()))
 }
 
 fn tell(path: &Path, report: &Report) {
