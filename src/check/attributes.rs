@@ -10,6 +10,8 @@ use std::os::fd::BorrowedFd;
 
 /// Longest list of names, and longest value, that the kernel gives.
 const MAX: usize = 64 << 10;
+/// As long is the list of most files at most.
+const FEW: usize = 1 << 10;
 
 /// Looks at all attributes of the open file.
 pub(super) fn check(file: BorrowedFd<'_>, names: &Names, cipher: &NameCipher, sink: &Sink<'_>) {
@@ -45,14 +47,16 @@ pub(super) fn check(file: BorrowedFd<'_>, names: &Names, cipher: &NameCipher, si
 
 /// The names of those attributes that are the vault's.
 fn ours(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    // Most files have none, which a call without a buffer tells.
-    let len = match flistxattr(file, &mut [0_u8; 0]) {
-        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
-        Ok(_) => MAX,
-        Err(errno) => return Err(errno),
+    // Most files have few, or none.
+    let mut names = vec![0; FEW];
+    let len = match flistxattr(file, &mut names) {
+        Err(Errno::RANGE) => {
+            names.resize(MAX, 0);
+            flistxattr(file, &mut names)?
+        }
+        Err(Errno::OPNOTSUPP) => 0,
+        len => len?,
     };
-    let mut names = vec![0; len];
-    let len = flistxattr(file, &mut names)?;
     names.truncate(len);
     let names = names
         .split_inclusive(|byte| *byte == 0)
