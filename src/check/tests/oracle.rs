@@ -1,11 +1,13 @@
 //! What a view makes of a vault: the judge of what a check says.
 
+use crate::check::escaped;
 use crate::view::{Fill, NodeId, View};
 use rustix::fs::FileType;
 use std::collections::BTreeSet;
+use std::fmt;
 
 /// What was seen, by paths in the clear.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct Seen {
     /// All that is shown.
     pub(super) shown: BTreeSet<Vec<u8>>,
@@ -100,4 +102,16 @@ pub(super) fn read_path(view: &View, path: &[&[u8]]) -> Option<Vec<u8>> {
         node = view.lookup(node, name).ok()?.attr.node;
     }
     read(view, node)
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |paths: &BTreeSet<Vec<u8>>| paths.iter().map(|path| escaped(path)).collect::<Vec<_>>().join(" ");
+        let (files, attributes, others) = (shown(&self.files), shown(&self.attributes), shown(&self.others));
+        write!(
+            f,
+            "shown: {}\nbad files: {files}\nbad attributes: {attributes}\nbad others: {others}",
+            shown(&self.shown)
+        )
+    }
 }
