@@ -31,7 +31,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub json: bool,
     /// Put right what can be, and move what cannot to plainview.lost+found in the vault
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fast")]
     pub repair: bool,
     /// With --repair: only say what would be done
     #[arg(long, requires = "repair")]

@@ -163,6 +163,8 @@ fn what_is_wrong_before_anything_is_looked_at_has_its_own_code() {
     with(&other, vault.path()).code(code::WRONG_PASSWORD);
     with(vault.passfile(), vault.scratch().path()).code(code::NOT_A_VAULT);
     check(&vault, &["--dry-run"]).code(code::USAGE);
+    // Who has not looked at everything knows not what to do.
+    check(&vault, &["--fast", "--repair"]).code(code::USAGE);
     overwrite(&vault.path().join("plainview.toml"), 3, b"X");
     check(&vault, &[]).code(code::DAMAGED);
 }
@@ -183,7 +185,8 @@ fn what_a_killed_daemon_left_is_no_damage() {
     assert!(journal.exists());
     let before = entries(vault.path());
     check(&vault, &[]).ok();
-    check(&vault, &["--fast", "--repair", "--dry-run"]).ok();
+    check(&vault, &["--fast"]).ok();
+    check(&vault, &["--repair", "--dry-run"]).ok();
     assert_eq!(entries(vault.path()), before);
     let out = vault.scratch().path().join("out");
     salvage(&vault, Path::new("directory/damaged"), &out).ok();

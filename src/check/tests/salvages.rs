@@ -93,7 +93,8 @@ fn records_are_found_wherever_they_are() {
     let (seed, mut rng) = random();
     let (file, plain) = file();
     for _ in 0..60 {
-        let at = rng.random_range(0..file.len());
+        // Not in the last record, without which nobody knows where the file ends.
+        let at = rng.random_range(0..=HEADER_LEN + RECORDS * SEALED_LEN);
         let mut garbage = vec![0; rng.random_range(1..9000)];
         rng.fill_bytes(&mut garbage);
         let longer = [&file[..at], &garbage, &file[at..]].concat();
