@@ -6,8 +6,12 @@ use crate::check::{Deed, Depth, Finding, Mode, Severity, Span, What};
 use crate::keys::Names;
 use crate::record::{HEADER_LEN, SEALED_LEN, cipher_len};
 use crate::view::NodeId;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, symlink};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -356,4 +360,61 @@ fn a_tree_deeper_than_any_path_is_checked_and_repaired() {
     assert_eq!(scene.check(Depth::Full).0, []);
     // What the standard library has takes a descriptor for each directory on the way.
     assert!(Command::new("rm").arg("-rf").arg(scene.path()).status().unwrap().success());
+}
+
+/// The contents of all files in the vault and its lost+found, but for the lists.
+fn contents(scene: &Scene) -> BTreeSet<Vec<u8>> {
+    let mut all: Vec<_> = scene.entries();
+    let lost = Command::new("find")
+        .arg(scene.path().join("plainview.lost+found"))
+        .output()
+        .unwrap();
+    all.extend(
+        lost.stdout
+            .split(|byte| *byte == b'\n')
+            .map(|path| PathBuf::from(OsStr::from_bytes(path))),
+    );
+    all.retain(|path| !path.is_symlink() && path.is_file() && path.extension().is_none_or(|extension| extension != "list"));
+    all.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn a_repair_that_is_stopped_after_any_step_goes_on_the_next_time() {
+    let template = Scene::full();
+    cut(&template.stored(RECORDS), at(3) + 1000);
+    flip(&template.stored(9000), 20);
+    rename(&template.stored(100));
+    retarget(&entry(&template, |path| path.is_symlink()));
+    for id in named(&template, "plainview.dirid") {
+        flip(&id, 20);
+    }
+    rustix::fs::setxattr(
+        template.stored(4096),
+        c"user.plainview.nonsense",
+        b"x",
+        rustix::fs::XattrFlags::empty(),
+    )
+    .unwrap();
+    let before = contents(&template);
+    let steps = template.copy().repair(Mode::Act).len();
+    assert_eq!(steps, 7);
+    for stop in 0..steps {
+        let scene = template.copy();
+        let checker = scene.checker();
+        let checked = checker.check(Depth::Full, &|_| {}).unwrap();
+        let mut done = 0;
+        let stopped = catch_unwind(AssertUnwindSafe(|| {
+            checker.repair(checked, Mode::Act, &mut |_| {
+                assert!(done < stop, "stopped");
+                done += 1;
+            });
+        }));
+        assert!(stopped.is_err());
+        let rest = scene.repair(Mode::Act);
+        // The step in which it was stopped is done already.
+        assert_eq!(rest.len(), steps - stop - 1);
+        assert_eq!(scene.check(Depth::Full).0, []);
+        assert!(Seen::of(&scene.view()).is_whole());
+        assert!(contents(&scene).is_superset(&before), "after step {stop}");
+    }
 }
