@@ -16,6 +16,8 @@ const COLLECTED: u64 = 1 << 20;
 /// The least and the most that the file grows by.
 const STEP_MIN: u64 = 4 << 10;
 const STEP_MAX: u64 = 1 << 20;
+/// What the commits of all files take, for which there must always be space: without them no checkpoint can be made.
+const COMMITS: u64 = 32 << 10;
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A place in the journal since it was opened: grows for ever, also when the file is begun anew.
@@ -34,6 +36,18 @@ pub(super) struct Log {
     synced: Condvar,
 }
 
+/// Space in the journal that an operation was promised, until this is dropped.
+pub(super) struct Room<'a> {
+    log: &'a Log,
+    len: u64,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.log.state.lock().promised -= self.len;
+    }
+}
+
 struct State {
     header: Header,
     /// The tag of the last entry.
@@ -46,6 +60,8 @@ struct State {
     written: u64,
     /// Bytes that the file has.
     allocated: u64,
+    /// Bytes of entries that operations under way may still append.
+    promised: u64,
     /// What byte 0 of the file is as a position.
     origin: u64,
     /// How often the journal was begun anew.
@@ -78,6 +94,7 @@ impl Log {
                 tail: Vec::new(),
                 written: 0,
                 allocated,
+                promised: 0,
                 origin: 0,
                 epoch: 0,
                 syncing: false,
@@ -121,13 +138,24 @@ impl Log {
         self.end() - ENTRIES_AT
     }
 
-    /// Makes sure that there is space on disk for `len` more bytes of entries.
+    /// Bytes of entries that are in memory, because they are not durable yet.
+    pub(super) fn collected(&self) -> u64 {
+        length(self.state.lock().tail.len())
+    }
+
+    /// Makes sure that there is space on disk for `len` more bytes of entries, beside those that were promised to others.
     ///
     /// # Errors
     /// ENOSPC.
-    pub(super) fn reserve(&self, len: u64) -> Result<()> {
+    pub(super) fn reserve(&self, len: u64) -> Result<Room<'_>> {
         let mut state = self.state.lock();
-        let wanted = state.end() + len;
+        self.make_space(&mut state, len + COMMITS)?;
+        state.promised += len;
+        Ok(Room { log: self, len })
+    }
+
+    fn make_space(&self, state: &mut State, len: u64) -> Result<()> {
+        let wanted = state.end() + state.promised + len;
         if state.allocated >= wanted {
             return Ok(());
         }
@@ -259,6 +287,17 @@ impl Log {
             state.header = header;
         }
         written
+    }
+
+    /// Makes sure that the journal is in force, also where beginning it anew has failed half-way: before that, nothing may be done that counts on what is in it.
+    ///
+    /// # Errors
+    /// What the operating system says; then nobody knows.
+    pub(super) fn settle(&self) -> Result<()> {
+        if !self.state.lock().doubtful {
+            return Ok(());
+        }
+        self.write_header(|_| ())
     }
 
     /// Since when files may be unsynced.

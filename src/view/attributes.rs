@@ -104,12 +104,18 @@ impl View {
     pub fn setattr(&self, caller: Caller, node: NodeId, changes: &SetAttr) -> Result<Attr> {
         let inode = self.inode(node)?;
         self.changeable(&inode)?;
-        let change = inode.change();
+        let change = if changes.is_of_contents() {
+            inode.change_contents()
+        } else {
+            inode.change()
+        };
         if let Some(size) = changes.size {
             let resized = self.resize_and_store(&inode, size);
             self.report(&inode, resized)?;
             if caller.uid != 0 {
-                self.with_handle(&inode, |fd| kill_privileges(fd, caller))?;
+                let killed = self.with_handle(&inode, |fd| kill_privileges(fd, caller));
+                inode.metadata_changed();
+                killed?;
             }
         }
         let (mark, stat) = self.with_handle(&inode, |fd| {
@@ -117,7 +123,9 @@ impl View {
             if let Some(mode) = changes.mode {
                 descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
             }
-            change_times(fd, changes)?;
+            if let Some(times) = new_times(changes) {
+                self.folder.set_times(fd, &times)?;
+            }
             let mark = change.mark();
             Ok((mark, rustix::fs::fstat(fd)?))
         })?;
@@ -146,7 +154,7 @@ impl View {
                     body.contents.prepare(body.fd.as_fd(), keep)
                 })?;
             }
-            let change = inode.change();
+            let change = inode.change_contents();
             file.write(|body| {
                 self.make_writable(inode, body)?;
                 let result = action(body.fd.as_fd(), &mut *body.contents)?;
@@ -194,15 +202,12 @@ fn change_owner(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
     Ok(())
 }
 
-fn change_times(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
-    if changes.atime.is_some() || changes.mtime.is_some() {
-        let times = Timestamps {
-            last_access: timespec(changes.atime),
-            last_modification: timespec(changes.mtime),
-        };
-        descriptor::set_times(fd, &times)?;
-    }
-    Ok(())
+/// The times to be set, if any are.
+fn new_times(changes: &SetAttr) -> Option<Timestamps> {
+    (changes.atime.is_some() || changes.mtime.is_some()).then(|| Timestamps {
+        last_access: timespec(changes.atime),
+        last_modification: timespec(changes.mtime),
+    })
 }
 
 fn timespec(time: Option<SetTime>) -> Timespec {

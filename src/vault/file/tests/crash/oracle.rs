@@ -30,7 +30,7 @@ impl Oracle {
     pub(super) fn open(world: &World, journal: &Journal, ino: u64) -> Self {
         let sim = world.file(ino);
         let stat = sim.stat().unwrap();
-        let file = VaultFile::journaled(content_key(), journal.file(stat.id, stat.len).unwrap());
+        let file = VaultFile::journaled(content_key(), journal.file(stat.id, || stat.len).unwrap());
         let now = file
             .look(&sim, whole)
             .unwrap_or_else(|error| panic!("file {ino} after a crash: {error}"));
@@ -73,6 +73,11 @@ impl Oracle {
 
     pub(super) fn committed(&mut self) {
         self.since = Some(vec![self.now.clone()]);
+    }
+
+    /// Whether the disk has failed so that nothing is promised of the file any more.
+    pub(super) fn is_lost(&self, journal: &Journal) -> bool {
+        journal.has_lost(self.sim.stat().unwrap().id)
     }
 
     /// An operation failed: whatever it left can be read, and may be committed.

@@ -4,7 +4,7 @@ use super::*;
 
 pub(super) struct Run<'a> {
     pub(super) world: World,
-    pub(super) journal: Arc<Journal>,
+    pub(super) journal: Mounted,
     pub(super) files: Vec<Oracle>,
     pub(super) rng: &'a mut StdRng,
     /// Whether calls of the disk fail.
@@ -129,6 +129,11 @@ impl<'a> Run<'a> {
         for old in &self.files {
             if !world.exists(old.sim.ino) {
                 assert!(old.since.is_none(), "a file that was synced is gone");
+                continue;
+            }
+            if old.is_lost(&self.journal) {
+                // It was said of each sync since.
+                world.remove_file(old.sim.ino);
                 continue;
             }
             let file = Oracle::open(&world, &journal, old.sim.ino);
