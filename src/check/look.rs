@@ -194,7 +194,7 @@ impl Look<'_> {
         }
         count(&self.sink.files);
         let len = u64::try_from(stat.st_size).unwrap_or(0);
-        let journaled = self.vault.journal.len_of(id).and_then(|_| self.vault.journal.file(id, len));
+        let journaled = self.vault.journal.enrolled_file(id);
         let len = journaled.as_ref().map_or(len, |journaled| journaled.len());
         for part in Subject::new(Descriptor(file), len, journaled, names).parts(self.depth) {
             // Those who take them are there as long as this goes on.

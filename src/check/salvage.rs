@@ -65,7 +65,7 @@ pub fn salvage(vault: &Vault, file: OwnedFd, out: BorrowedFd<'_>, watch: &dyn Fn
     let stat = rustix::fs::fstat(&file)?;
     let (id, len) = (FileId::of(&stat), u64::try_from(stat.st_size).unwrap_or(0));
     let disk = Descriptor(file);
-    match vault.journal.len_of(id).and_then(|len| vault.journal.file(id, len)) {
+    match vault.journal.enrolled_file(id) {
         Some(journaled) => salvage_disk(&journaled.over(&disk), journaled.len(), &vault.keys.content, &out, watch),
         None => salvage_disk(&disk, len, &vault.keys.content, &out, watch),
     }

@@ -133,7 +133,7 @@ impl Journal {
     }
 
     /// A file that has entries.
-    fn enrolled_file(&self, id: FileId) -> Option<Arc<JournaledFile>> {
+    pub(crate) fn enrolled_file(&self, id: FileId) -> Option<Arc<JournaledFile>> {
         self.files.lock().get(&id).cloned()
     }
 
