@@ -7,6 +7,7 @@ use crate::keys::MasterKey;
 use crate::vault::Vault;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Whether a vault's files are changed by way of its journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +31,7 @@ pub(super) fn over_journal(
         Journaling::On(size) => size,
         Journaling::Off => journal::SIZE,
     };
-    let counter = Counter::new("looking for what was not finished");
-    let watch = |progress: journal::Progress| counter.set(progress.files);
-    let opened = Journal::open(root, master, access, size, &watch);
-    drop(counter);
-    let (journal, report) = opened.map_err(|error| failure(path, access, &error))?;
-    if let Some(report) = report {
-        tell(path, &report);
-    }
+    let (journal, _) = recovered(path, root, master, access, size)?;
     match (journaling, access) {
         (Journaling::Off, Access::ReadWrite) => {
             journal.close().map_err(|errno| failure(path, access, &errno.into()))?;
@@ -47,7 +41,27 @@ pub(super) fn over_journal(
     }
 }
 
-fn failure(path: &Path, access: Access, error: &journal::Error) -> Failure {
+/// The journal of the vault `path`, whose root directory is `root`; what it was left with is put right first, or in memory, and told.
+pub(super) fn recovered(
+    path: &Path,
+    root: BorrowedFd<'_>,
+    master: &MasterKey,
+    access: Access,
+    size: u64,
+) -> Result<(Arc<Journal>, Option<Report>), Failure> {
+    let counter = Counter::new("looking for what was not finished");
+    let watch = |progress: journal::Progress| counter.set(progress.files);
+    let opened = Journal::open(root, master, access, size, &watch);
+    drop(counter);
+    let (journal, report) = opened.map_err(|error| failure(path, access, &error))?;
+    if let Some(report) = &report {
+        tell(path, report);
+    }
+    Ok((journal, report))
+}
+
+/// That a vault could not be put right.
+pub(super) fn failure(path: &Path, access: Access, error: &journal::Error) -> Failure {
     let hint = match access {
         Access::ReadWrite => "; nothing is lost by that: it can be tried again, and mounted with --ro nothing need be written",
         Access::ReadOnly => "",

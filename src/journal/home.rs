@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// The journal's name.
 pub(super) const NAME: &CStr = c"plainview.journal";
 /// What the names of journals begin with that were put aside.
-const ASIDE: &str = "plainview.journal.kept-";
+pub(crate) const ASIDE: &str = "plainview.journal.kept-";
 
 /// What a journal asks of the place where its file is and of the files around it; tests have one that is simulated.
 pub(crate) trait Home: Send + Sync {

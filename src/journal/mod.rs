@@ -40,6 +40,7 @@ use checkpoint::{EnrolledFiles, Trace};
 pub(crate) use file::JournaledFile;
 use file::State;
 use format::ENTRIES_AT;
+pub(crate) use home::ASIDE;
 use home::Home;
 use log::{Log, Room};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -139,7 +140,7 @@ impl Journal {
     }
 
     /// A file that has entries.
-    fn enrolled_file(&self, id: FileId) -> Option<Arc<JournaledFile>> {
+    pub(crate) fn enrolled_file(&self, id: FileId) -> Option<Arc<JournaledFile>> {
         self.files.lock().get(&id).cloned()
     }
 
