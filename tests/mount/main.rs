@@ -10,6 +10,7 @@ mod corpus;
 mod cuts;
 mod decode;
 mod differential;
+mod faults;
 mod files;
 mod harness;
 mod harness_tests;
