@@ -50,7 +50,9 @@ impl MountPoint {
 
 /// Makes sure that there is a directory. The only thing of ours that stat does not find one in is a mount whose daemon is gone: away with that.
 fn check_kind(point: &Path, there: Option<&Mount>) -> Result<(), Error> {
-    match (rustix::fs::stat(point), there) {
+    // What stat says of a mount's root the kernel remembers for a while, also when the daemon is gone. This it asks each time.
+    let answers = there.map_or(Ok(()), |_| rustix::fs::statfs(point).map(drop));
+    match (answers.and_then(|()| rustix::fs::stat(point)), there) {
         (Ok(stat), _) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Ok(()),
         (Ok(_), _) => Err(Error::NotADirectory(point.to_owned())),
         (Err(Errno::NOTCONN | Errno::CONNABORTED), Some(_)) => {

@@ -176,6 +176,19 @@ fn is_killed_again_and_again(who: Who) {
     println!("{} kills in {:?}", killing.kills, begin.elapsed());
 }
 
+/// The kernel still knows what the root is, although nobody is there any more whom it could ask.
+#[test]
+fn regression_a_dead_mount_that_was_looked_at_is_replaced() {
+    for who in Who::both() {
+        let vault = Vault::new(Options::of(who));
+        let mounted = vault.mount(&[]);
+        mounted.enter(|path| fs::metadata(path).unwrap());
+        mounted.kill();
+        who.run(|| assert!(fs::metadata(vault.point()).is_ok(), "this test has lost its point"));
+        vault.mount(&[]).unmount();
+    }
+}
+
 #[test]
 fn a_vault_survives_kills() {
     is_killed_again_and_again(Who::me());

@@ -1,6 +1,7 @@
 //! What may happen to a vault while it is used: the daemon killed at any instant, calls of the operating system that fail, a disk that is full. Nothing that was
 //! synced is lost, everything opens, and who wrote hears of it.
 
+mod full;
 mod injected;
 mod kills;
 mod model;

@@ -251,6 +251,12 @@ impl Model {
         }
     }
 
+    /// Whether it is about a file of which something was lost that was not synced.
+    pub(super) fn is_doubtful(&self, op: &Op) -> bool {
+        let (path, _) = op.pages();
+        matches!(self.entries.get(path), Some(Entry::File(id)) if self.files[id].doubtful)
+    }
+
     fn failed(&mut self, op: &Op) {
         if op.synced().is_some() {
             let (path, _) = op.pages();

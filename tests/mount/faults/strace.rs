@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 /// Which call fails how, counted in the thread that makes it, since each request is answered by one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fault {
     pub(super) call: String,
     pub(super) errno: &'static str,
@@ -17,7 +17,7 @@ pub(super) struct Fault {
 }
 
 /// Which of the calls of this kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum When {
     /// Only one, from 1 on.
     Nth(usize),
@@ -35,7 +35,7 @@ impl Fault {
         };
         vec![
             "-e".to_owned(),
-            format!("trace={call}"),
+            format!("trace=execve,{call}"),
             "-e".to_owned(),
             format!("inject={call}:error={errno}:when={when}"),
         ]
@@ -73,10 +73,10 @@ impl Strace {
         }
     }
 
-    /// What `command` would be, run under strace from the beginning; it is the child itself, not strace.
+    /// `command`, run under strace from the beginning.
     pub(super) fn around(command: &Command, fault: Option<&Fault>, log: &Path) -> Command {
         let mut strace = Who::me().command("strace");
-        strace.args(["-D", "-f", "-qq", "-e", "signal=none", "-o"]).arg(log);
+        strace.args(["-f", "-q", "-e", "signal=none", "-o"]).arg(log);
         strace.args(fault.map(Fault::args).unwrap_or_default());
         strace.arg(command.get_program()).args(command.get_args());
         strace
@@ -108,10 +108,12 @@ impl Log {
         Self(String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned())
     }
 
-    /// Whether the process that it began with has ended.
-    pub(super) fn is_at_its_end(&self) -> bool {
-        let first = self.0.split_once(' ').map(|(pid, _)| pid);
-        first.is_some_and(|pid| self.0.lines().any(|line| line.starts_with(pid) && line.contains("+++")))
+    /// The process that it began with.
+    pub(super) fn process(&self) -> Pid {
+        let first = self.0.split_once(' ').and_then(|(pid, _)| pid.parse().ok());
+        first
+            .and_then(Pid::from_raw)
+            .unwrap_or_else(|| panic!("the log of strace begins with {:?}", self.0.lines().next()))
     }
 
     /// How many calls failed because of us.

@@ -83,7 +83,8 @@ impl Op {
     }
 }
 
-fn save(path: &str, pages: std::ops::Range<u64>, tail: u64, sync: Synced) -> Op {
+/// Writes these pages, of the last one only `tail` bytes.
+pub(super) fn save(path: &str, pages: std::ops::Range<u64>, tail: u64, sync: Synced) -> Op {
     Op::Save {
         path: path.to_owned(),
         first: pages.start,
