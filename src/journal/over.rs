@@ -32,13 +32,7 @@ impl<'a> Over<'a> {
     /// Makes an entry of a change, whose first byte is `offset`: as a write does, it changes the time of modification. `change` is called with the state.
     fn enter<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>, change: impl FnOnce(&mut State)) -> Result<()> {
         self.file.enroll(self.disk)?;
-        let mut state = self.file.state.write();
-        let before = state.overlay.held();
-        self.file.append_in(&mut state, entry);
-        change(&mut state);
-        let after = state.overlay.held();
-        drop(state);
-        self.file.journal.held_changed(before, after);
+        // First, so that when it fails nothing was changed.
         if !self.touched.swap(true, Ordering::Relaxed) {
             match self.disk.set_modified(None) {
                 // Of a file that is not ours but that we may write to, only a write changes the time.
@@ -46,6 +40,13 @@ impl<'a> Over<'a> {
                 touched => touched?,
             }
         }
+        let mut state = self.file.state.write();
+        let before = state.overlay.held();
+        self.file.append_in(&mut state, entry);
+        change(&mut state);
+        let after = state.overlay.held();
+        drop(state);
+        self.file.journal.held_changed(before, after);
         Ok(())
     }
 

@@ -72,8 +72,8 @@ impl Journal {
             None => None,
             Some(disk) => {
                 let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master))?;
-                walk::walk(root, access, &recovery, watch)?;
-                Some(recovery.finish()?)
+                let missed = walk::walk(root, access, &recovery, watch)?;
+                Some(recovery.finish(missed)?)
             }
         };
         if access == Access::ReadWrite {
@@ -261,10 +261,16 @@ impl Recovery {
         Ok(len)
     }
 
-    /// Every file was visited.
-    pub(super) fn finish(mut self) -> Result<Report> {
+    /// Every file was visited, but those that were not for the reason `missed`.
+    ///
+    /// # Errors
+    /// `missed`, where files that the journal names are not among those that were visited: they may be there after all, and what the journal has of them must stay.
+    pub(super) fn finish(mut self, missed: Option<Errno>) -> Result<Report> {
         let mut report = std::mem::take(self.report.get_mut());
         report.gone = self.files().len().saturating_sub(report.files);
+        if let Some(errno) = missed.filter(|_| report.gone > 0 && self.journal.access == Access::ReadWrite) {
+            return Err(errno);
+        }
         report.cut.sort();
         // Where nothing of the journal can be read, the next change begins a new one over it.
         let Some((disk, replay)) = self.log.take().filter(|_| self.journal.access == Access::ReadWrite) else {

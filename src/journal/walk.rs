@@ -37,16 +37,17 @@ struct Pending {
     path: PathBuf,
 }
 
-/// Shows every file below `root` to the recovery.
+/// Shows every file below `root` to the recovery. What cannot be looked at is logged; returned is why something could not.
 ///
 /// # Errors
-/// What the operating system says of a file that the journal names; what else cannot be looked at is logged.
-pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, watch: &(dyn Fn(Progress) + Sync)) -> Result<()> {
+/// What the operating system says of a file that the journal names, or of the root.
+pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, watch: &(dyn Fn(Progress) + Sync)) -> Result<Option<Errno>> {
     let walk = Walk {
         access,
         recovery,
         files: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        missed: Mutex::new(None),
         watch,
     };
     let (send, receive) = sync_channel(WAITING);
@@ -57,7 +58,8 @@ pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, wa
         let listed = walk.list(root, send);
         let done = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(Errno::IO)));
         done.fold(listed, Result::and)
-    })
+    })?;
+    Ok(walk.missed.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 struct Walk<'a> {
@@ -65,6 +67,8 @@ struct Walk<'a> {
     recovery: &'a Recovery,
     files: AtomicU64,
     bytes: AtomicU64,
+    /// Why something was not looked at that may hold, or be, a file that the journal names. Leaf lock.
+    missed: Mutex<Option<Errno>>,
     watch: &'a (dyn Fn(Progress) + Sync),
 }
 
@@ -74,6 +78,11 @@ impl Walk<'_> {
             files: self.files.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         });
+    }
+
+    fn miss(&self, errno: Errno) {
+        // Whoever panicked has at most set it.
+        *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(errno);
     }
 
     fn work(&self, receive: &Mutex<Receiver<Found>>) -> Result<()> {
@@ -112,7 +121,13 @@ impl Walk<'_> {
             match listed {
                 // Removed meanwhile, by somebody else.
                 Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(errno) => log::error!("cannot look for files to recover in {}: {errno}", next.path.display()),
+                Err(errno) => {
+                    log::error!("cannot look for files to recover in {}: {errno}", next.path.display());
+                    // Where we may not look we have changed nothing.
+                    if errno != Errno::ACCESS {
+                        self.miss(errno);
+                    }
+                }
             }
         }
         Ok(())
@@ -126,7 +141,10 @@ impl Walk<'_> {
                 continue;
             }
             let here = || path.join(OsStr::from_bytes(name.to_bytes()));
-            let kind = kind_of(&dir, &entry)?;
+            let kind = match kind_of(&dir, &entry) {
+                Err(Errno::NOENT) => continue,
+                kind => kind?,
+            };
             if kind == FileType::Directory {
                 pending.push(Pending {
                     parent: Arc::clone(&dir),
@@ -134,44 +152,42 @@ impl Walk<'_> {
                     path: here(),
                 });
             } else if kind == FileType::RegularFile && (!name.to_bytes().starts_with(OURS) || name.to_bytes().starts_with(LONG)) {
-                self.find(&dir, name, here(), send)?;
+                self.find(&dir, name, here(), send);
             }
         }
         Ok(())
     }
 
     /// A regular file: is it one to be looked at?
-    fn find(&self, dir: &OwnedFd, name: &CStr, path: PathBuf, send: &SyncSender<Found>) -> Result<()> {
+    fn find(&self, dir: &OwnedFd, name: &CStr, path: PathBuf, send: &SyncSender<Found>) {
         self.files.fetch_add(1, Ordering::Relaxed);
         self.tell();
-        let stat = match stat_at(dir.as_fd(), name) {
-            Err(Errno::NOENT) => return Ok(()),
-            stat => stat?,
-        };
+        match self.found(dir, name) {
+            Ok(None) | Err(Errno::NOENT) => {}
+            Ok(Some((file, stat, role))) => {
+                // The workers are there as long as this goes on.
+                let _ = send.send(Found { file, stat, role, path });
+            }
+            Err(errno) => {
+                log::error!("cannot look at {} to recover it: {errno}", path.display());
+                self.miss(errno);
+            }
+        }
+    }
+
+    fn found(&self, dir: &OwnedFd, name: &CStr) -> Result<Option<(Descriptor, FileStat, Role)>> {
+        let stat = stat_at(dir.as_fd(), name)?;
         let role = self.recovery.role(&stat);
-        let flags = match self.access {
+        if let Role::Other = role {
+            return Ok(None);
+        }
+        let access = match self.access {
             Access::ReadWrite => OFlags::RDWR,
             Access::ReadOnly => OFlags::RDONLY,
         };
-        if let Role::Other = role {
-            return Ok(());
-        }
-        let fd = match self.open(
-            dir.as_fd(),
-            name,
-            flags | OFlags::NOFOLLOW | OFlags::NONBLOCK,
-            Mode::RUSR | Mode::WUSR,
-        ) {
-            Ok(fd) => fd,
-            Err(errno) => {
-                log::error!("cannot open {} to recover it: {errno}", path.display());
-                return if let Role::Named(_) = role { Err(errno) } else { Ok(()) };
-            }
-        };
-        let file = Descriptor(fd);
-        // The workers are there as long as this goes on.
-        let _ = send.send(Found { file, stat, role, path });
-        Ok(())
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let fd = self.open(dir.as_fd(), name, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(Some((Descriptor(fd), stat, role)))
     }
 
     /// Opens an entry; one that its mode denies us although it is ours, with `grant` for a moment, if we may change the vault.

@@ -159,7 +159,7 @@ impl World {
             let role = recovery.role(&stat);
             recovery.visit(&file, &stat, role, Path::new(&ino.to_string()))?;
         }
-        let report = recovery.finish()?;
+        let report = recovery.finish(None)?;
         Ok((journal, Some(report)))
     }
 
