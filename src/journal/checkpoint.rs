@@ -74,9 +74,9 @@ impl Journal {
             self.trace(file, trace.unwrap_or(Trace::Busy));
             trace?;
         }
-        for (_, kept) in &files {
+        for (file, kept) in &files {
             if kept.stat()?.links > 0 {
-                kept.sync(Durability::Data)?;
+                kept.sync(file.promised())?;
             }
         }
         if log.used() > 0 {
@@ -153,6 +153,14 @@ impl JournaledFile {
             // Of a file that is not ours but that we may write to.
             Err(Errno::PERM) => Ok(()),
             set => set,
+        }
+    }
+
+    /// What a sync must make durable so that everything is that was before: the journal, which goes, may hold the time of modification.
+    fn promised(&self) -> Durability {
+        match self.state.read().durable_modified {
+            Some(_) => Durability::Modified,
+            None => Durability::Data,
         }
     }
 

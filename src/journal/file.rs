@@ -56,6 +56,8 @@ pub(super) struct State {
     pub(super) enrolled: Option<Enrolled>,
     /// When the file was modified last, where recovery found out.
     pub(super) modified: Option<Moment>,
+    /// Which time of modification is durable, if any is known to be.
+    pub(super) durable_modified: Option<Moment>,
 }
 
 /// A file that has entries in the journal.
@@ -87,6 +89,7 @@ impl State {
             committed_changes: 1,
             enrolled: None,
             modified: None,
+            durable_modified: None,
         }
     }
 

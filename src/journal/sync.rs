@@ -15,6 +15,8 @@ pub(crate) struct Syncing {
     /// What was written to the file itself, if anything was: the file, how thoroughly, and which of its changes are covered then.
     in_place: Option<(Kept, Durability, u64)>,
     commit: Commit,
+    /// When the file was modified last.
+    modified: Moment,
 }
 
 /// What is to become of the journal.
@@ -24,7 +26,7 @@ enum Commit {
     /// It is to be durable up to here.
     Appended(Position),
     /// A commit of `len` bytes and the entries before `upto` is still to be appended, unless the journal was begun anew since, which makes all durable.
-    Later { len: u64, upto: u64, modified: Moment, epoch: u64 },
+    Later { len: u64, upto: u64, epoch: u64 },
 }
 
 impl JournaledFile {
@@ -42,25 +44,22 @@ impl JournaledFile {
             self.grow_old();
         }
         let _gate = self.journal.gate.read();
+        let modified = disk.stat()?.modified;
         let state = self.state.read();
         let (len, changes, is_committed) = (state.len, state.changes, state.is_committed());
-        let is_dirty = changes > state.durable_changes || what == Durability::All;
+        // A commit has the time of modification as well.
+        let is_time_dirty = what == Durability::Modified && is_committed && state.durable_modified != Some(modified);
+        let is_dirty = changes > state.durable_changes || what == Durability::All || is_time_dirty;
         let enrolled = state.enrolled.as_ref().map(|enrolled| (enrolled.last_entry, enrolled.commit));
         drop(state);
         let commit = match enrolled {
             Some((upto, _)) if !is_committed => {
-                let modified = disk.stat()?.modified;
                 let mut state = self.state.write();
                 // From now on these bytes change by way of the journal: then what is synced is what was there now.
                 state.committed = len;
                 if is_dirty {
                     let epoch = log.epoch();
-                    Commit::Later {
-                        len,
-                        upto,
-                        modified,
-                        epoch,
-                    }
+                    Commit::Later { len, upto, epoch }
                 } else {
                     state.committed_changes = changes;
                     drop(state);
@@ -72,14 +71,21 @@ impl JournaledFile {
         };
         let in_place = if is_dirty { Some((disk.keep()?, what, changes)) } else { None };
         let file = Arc::clone(self);
-        Ok(Syncing { file, in_place, commit })
+        Ok(Syncing {
+            file,
+            in_place,
+            commit,
+            modified,
+        })
     }
 
     fn only_in_place(self: &Arc<Self>, disk: &dyn Backing, what: Durability) -> Result<Syncing> {
+        let modified = disk.stat()?.modified;
         Ok(Syncing {
             file: Arc::clone(self),
             in_place: Some((disk.keep()?, what, self.state.read().changes)),
             commit: Commit::None,
+            modified,
         })
     }
 }
@@ -90,9 +96,11 @@ impl Syncing {
     /// # Errors
     /// What the operating system says.
     pub(crate) fn finish(self) -> Result<()> {
-        let file = &self.file;
+        let (file, modified) = (&self.file, self.modified);
+        let mut is_time_durable = false;
         if let Some((kept, what, changes)) = self.in_place {
             kept.sync(what)?;
+            is_time_durable = what != Durability::Data;
             let mut state = file.state.write();
             state.durable_changes = state.durable_changes.max(changes);
             if let Commit::Later { .. } = self.commit {
@@ -100,21 +108,20 @@ impl Syncing {
             }
         }
         let position = match self.commit {
-            Commit::None => return Ok(()),
-            Commit::Appended(position) => position,
-            Commit::Later {
-                len,
-                upto,
-                modified,
-                epoch,
-            } => {
+            Commit::None => None,
+            Commit::Appended(position) => Some(position),
+            Commit::Later { len, upto, epoch } => {
                 let _gate = file.journal.gate.read();
-                if file.journal.log()?.epoch() != epoch {
-                    return Ok(());
-                }
-                file.append_commit(len, Some(upto), modified)
+                let begun_anew = file.journal.log()?.epoch() != epoch;
+                (!begun_anew).then(|| file.append_commit(len, Some(upto), modified))
             }
         };
-        file.journal.log()?.sync_to(position)
+        if let Some(position) = position {
+            file.journal.log()?.sync_to(position)?;
+        }
+        if is_time_durable || position.is_some() {
+            file.state.write().durable_modified = Some(modified);
+        }
+        Ok(())
     }
 }

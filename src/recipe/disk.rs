@@ -21,7 +21,7 @@ pub(super) fn read_full(file: BorrowedFd<'_>, buf: &mut [u8], offset: u64) -> Re
 pub(super) fn sync(file: BorrowedFd<'_>, what: Durability) -> Result<()> {
     match what {
         Durability::Data => retry_on_intr(|| rustix::fs::fdatasync(file)),
-        Durability::All => retry_on_intr(|| rustix::fs::fsync(file)),
+        Durability::Modified | Durability::All => retry_on_intr(|| rustix::fs::fsync(file)),
     }
 }
 

@@ -19,7 +19,9 @@ pub enum SeekTo {
 pub enum Durability {
     /// Contents and what is needed to read them (fdatasync).
     Data,
-    /// The metadata, too (fsync).
+    /// The time of modification, too. All other metadata is durable already.
+    Modified,
+    /// All metadata (fsync).
     All,
 }
 
@@ -179,7 +181,7 @@ impl Disk for BorrowedFd<'_> {
     fn sync(&self, what: Durability) -> Result<()> {
         match what {
             Durability::Data => retry_on_intr(|| rustix::fs::fdatasync(self)),
-            Durability::All => retry_on_intr(|| rustix::fs::fsync(self)),
+            Durability::Modified | Durability::All => retry_on_intr(|| rustix::fs::fsync(self)),
         }
     }
 }

@@ -104,12 +104,18 @@ impl View {
     pub fn setattr(&self, caller: Caller, node: NodeId, changes: &SetAttr) -> Result<Attr> {
         let inode = self.inode(node)?;
         self.changeable(&inode)?;
-        let change = inode.change();
+        let change = if changes.is_of_contents() {
+            inode.change_contents()
+        } else {
+            inode.change()
+        };
         if let Some(size) = changes.size {
             let resized = self.resize_and_store(&inode, size);
             self.report(&inode, resized)?;
             if caller.uid != 0 {
-                self.with_handle(&inode, |fd| kill_privileges(fd, caller))?;
+                let killed = self.with_handle(&inode, |fd| kill_privileges(fd, caller));
+                inode.metadata_changed();
+                killed?;
             }
         }
         let (mark, stat) = self.with_handle(&inode, |fd| {
@@ -146,7 +152,7 @@ impl View {
                     body.contents.prepare(body.fd.as_fd(), keep)
                 })?;
             }
-            let change = inode.change();
+            let change = inode.change_contents();
             file.write(|body| {
                 self.make_writable(inode, body)?;
                 let result = action(body.fd.as_fd(), &mut *body.contents)?;

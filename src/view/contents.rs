@@ -34,12 +34,12 @@ impl View {
         let written = self.change_contents(&inode, u64::MAX, |fd, contents| match origin {
             Origin::Application => {
                 contents.write_at(fd, offset, data)?;
-                privileges.apply(fd)
+                privileges.apply(&inode, fd)
             }
             Origin::Cache => {
                 let before = rustix::fs::fstat(fd)?;
                 contents.write_at(fd, offset, data)?;
-                privileges.apply(fd)?;
+                privileges.apply(&inode, fd)?;
                 self.leave_to_kernel(fd, &before, privileges)
             }
         });
@@ -76,10 +76,17 @@ impl View {
             let stored = self.store(&inode);
             self.report(&inode, stored)?;
         }
+        // What is changed from here on need not be durable when this is done.
+        let changes = inode.metadata_changes();
+        let what = if what == Durability::All && inode.is_metadata_durable(changes) {
+            Durability::Modified
+        } else {
+            what
+        };
         let synced = self.with_file(&inode, |file| {
             file.write(|body| {
                 // A change of ours only where something could not be written before.
-                let change = body.contents.has_pending().then(|| inode.change());
+                let change = body.contents.has_pending().then(|| inode.change_contents());
                 let rest = body.contents.start_sync(body.fd.as_fd(), what)?;
                 if let Some(change) = change {
                     let mark = change.mark();
@@ -91,6 +98,9 @@ impl View {
         // Without the file's lock: who reads it need not wait for the disk.
         let synced = synced.and_then(|rest| rest.map_or(Ok(()), |rest| rest()));
         self.report(&inode, synced)?;
+        if what == Durability::All {
+            inode.metadata_is_durable(changes);
+        }
         match self.folder.storage() {
             Storage::InPlace => Ok(()),
             Storage::Replaced => self.sync_entries(&inode),
@@ -107,7 +117,7 @@ impl View {
         let readable = self.with_handle(&inode, |fd| Ok(descriptor::reopen(fd, OFlags::RDONLY | OFlags::DIRECTORY)))?;
         let synced = match (readable, what) {
             (Ok(fd), Durability::Data) => rustix::fs::fdatasync(fd),
-            (Ok(fd), Durability::All) => rustix::fs::fsync(fd),
+            (Ok(fd), Durability::Modified | Durability::All) => rustix::fs::fsync(fd),
             // A directory that its owner may not list can still be made durable, with all the rest.
             (Err(Errno::ACCESS), _) => rustix::fs::syncfs(&self.root),
             (Err(error), _) => Err(error),
@@ -151,7 +161,7 @@ impl View {
             if grows {
                 contents.resize(fd, end)?;
             }
-            privileges.apply(fd)
+            privileges.apply(&inode, fd)
         });
         self.report(&inode, done)
     }
@@ -214,10 +224,14 @@ fn modified_at(stat: &Stat) -> Timestamps {
 
 impl Privileges {
     /// Takes set-user-id and set-group-id away from a file that was changed, if they are to go.
-    fn apply(self, fd: BorrowedFd<'_>) -> Result<()> {
+    fn apply(self, inode: &Inode, fd: BorrowedFd<'_>) -> Result<()> {
         match self {
             Self::Keep => Ok(()),
-            Self::Kill(caller) => kill_privileges(fd, caller),
+            Self::Kill(caller) => {
+                let killed = kill_privileges(fd, caller);
+                inode.metadata_changed();
+                killed
+            }
         }
     }
 }

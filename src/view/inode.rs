@@ -99,6 +99,9 @@ pub(super) struct Inode {
     changed: AtomicBool,
     /// How many of our changes have ended.
     ended: AtomicU64,
+    /// How often we changed more of it than its contents and their time, and how many of these changes are durable. At first nobody knows whether it is.
+    metadata: AtomicU64,
+    durable_metadata: AtomicU64,
     /// How many entries of this directory were removed or moved by us: who looked at one before and books it after may have seen what is not there any more.
     pub(super) removals: AtomicU64,
     /// How many have it open, where that is counted.
@@ -137,6 +140,8 @@ impl Inode {
             changing: AtomicU32::new(0),
             changed: AtomicBool::new(false),
             ended: AtomicU64::new(0),
+            metadata: AtomicU64::new(1),
+            durable_metadata: AtomicU64::new(0),
             removals: AtomicU64::new(0),
             openers: AtomicU32::new(0),
             held: AtomicBool::new(false),
@@ -240,8 +245,37 @@ impl Inode {
 
     /// Announces a change of ours; it counts as ours until the returned guard is dropped, and the next look takes what it finds as ours.
     pub(super) fn change(&self) -> Change<'_> {
+        self.begin_change(true)
+    }
+
+    /// As [`change`](Self::change), of its contents and their time only.
+    pub(super) fn change_contents(&self) -> Change<'_> {
+        self.begin_change(false)
+    }
+
+    fn begin_change(&self, of_metadata: bool) -> Change<'_> {
         self.changing.fetch_add(1, Ordering::SeqCst);
-        Change(self)
+        Change { inode: self, of_metadata }
+    }
+
+    /// More of it was changed than its contents and their time. To be said when that is done: a sync that begins before may not cover it.
+    pub(super) fn metadata_changed(&self) {
+        self.metadata.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How often that was so.
+    pub(super) fn metadata_changes(&self) -> u64 {
+        self.metadata.load(Ordering::SeqCst)
+    }
+
+    /// Whether so many of these changes are durable.
+    pub(super) fn is_metadata_durable(&self, changes: u64) -> bool {
+        self.durable_metadata.load(Ordering::SeqCst) >= changes
+    }
+
+    /// So many of these changes are durable now.
+    pub(super) fn metadata_is_durable(&self, changes: u64) {
+        self.durable_metadata.fetch_max(changes, Ordering::SeqCst);
     }
 
     /// Compares what was seen, `first`, with what is known; where they differ, looks `again` and draws the conclusion from that, since the first look may be older
@@ -286,7 +320,10 @@ impl Inode {
 }
 
 /// A change of ours under way.
-pub(super) struct Change<'a>(&'a Inode);
+pub(super) struct Change<'a> {
+    inode: &'a Inode,
+    of_metadata: bool,
+}
 
 /// A moment between two changes of ours.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -295,18 +332,18 @@ pub(super) struct Mark(u64);
 impl Change<'_> {
     /// Now. To be taken before the look that [`settle`](Self::settle) gets.
     pub(super) fn mark(&self) -> Mark {
-        Mark(self.0.ended.load(Ordering::SeqCst))
+        Mark(self.inode.ended.load(Ordering::SeqCst))
     }
 
     /// Whether no other change of ours is under way, or has ended since.
     pub(super) fn is_alone_since(&self, mark: Mark) -> bool {
-        self.0.changing.load(Ordering::SeqCst) == 1 && self.0.ended.load(Ordering::SeqCst) == mark.0
+        self.inode.changing.load(Ordering::SeqCst) == 1 && self.inode.ended.load(Ordering::SeqCst) == mark.0
     }
 
     /// Ends the change, which left the inode as `stat`, taken after `mark`, says. A later change by others is told from ours then, however much later. Where another
     /// change of ours is under way or has ended since, `stat` may be older than that one, and the next look decides.
     pub(super) fn settle(self, mark: Mark, stat: &Stat) {
-        let inode = self.0;
+        let inode = self.inode;
         // Who looks at it meanwhile may wait for what we hold: then the look decides, and takes the change as ours.
         let Some(mut seen) = inode.seen.try_lock() else { return };
         if self.is_alone_since(mark) && inode.is(stat) {
@@ -314,18 +351,26 @@ impl Change<'_> {
             inode.changed.store(false, Ordering::SeqCst);
             // One that has ended in between has said so before it did.
             if self.is_alone_since(mark) {
-                inode.ended.fetch_add(1, Ordering::SeqCst);
-                inode.changing.fetch_sub(1, Ordering::SeqCst);
+                self.end();
                 std::mem::forget(self);
             }
         }
     }
 }
 
+impl Change<'_> {
+    fn end(&self) {
+        if self.of_metadata {
+            self.inode.metadata_changed();
+        }
+        self.inode.ended.fetch_add(1, Ordering::SeqCst);
+        self.inode.changing.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        self.0.changed.store(true, Ordering::SeqCst);
-        self.0.ended.fetch_add(1, Ordering::SeqCst);
-        self.0.changing.fetch_sub(1, Ordering::SeqCst);
+        self.inode.changed.store(true, Ordering::SeqCst);
+        self.end();
     }
 }

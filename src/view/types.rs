@@ -95,6 +95,13 @@ pub struct SetAttr {
     pub mtime: Option<SetTime>,
 }
 
+impl SetAttr {
+    /// Whether nothing is to change but what a change of the contents changes as well: as the kernel asks it when it writes back what it had cached.
+    pub(super) fn is_of_contents(&self) -> bool {
+        self.mode.is_none() && self.uid.is_none() && self.gid.is_none() && self.atime.is_none()
+    }
+}
+
 /// What becomes of an existing entry under the new name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rename {
