@@ -26,6 +26,8 @@ pub(crate) trait Home: Send + Sync {
     fn put_aside(&self) -> Result<String>;
     /// Makes every file around durable.
     fn sync_all(&self) -> Result<()>;
+    /// Whether it was begun by the user that we are: then where we may not look, nothing was changed.
+    fn is_ours(&self) -> Result<bool>;
     /// What the directory is.
     fn stat(&self) -> Result<FileStat>;
     /// The time by the clock that dates new files here, which may be a little behind.
@@ -86,6 +88,10 @@ impl Home for Root {
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    fn is_ours(&self) -> Result<bool> {
+        Ok(rustix::fs::statat(&self.dir, NAME, AtFlags::SYMLINK_NOFOLLOW)?.st_uid == rustix::process::geteuid().as_raw())
     }
 
     fn remove(&self) -> Result<()> {

@@ -139,6 +139,8 @@ pub(super) struct Recovery {
     /// The journal's file, and what it says, if that could be read.
     pub(super) log: Option<(Kept, Replay)>,
     pub(super) place: Place,
+    /// Whether the user that we are wrote it.
+    is_ours: bool,
     /// When the journal's file was written to last.
     pub(super) written: Moment,
     /// Which file of the journal each turned out to be. Leaf lock.
@@ -187,6 +189,7 @@ impl Recovery {
         Ok(Self {
             journal: Arc::clone(journal),
             content,
+            is_ours: journal.home.is_ours()?,
             written: disk.stat()?.modified,
             log: replay.map(|replay| (disk, replay)),
             place,
@@ -208,6 +211,9 @@ impl Recovery {
 
     /// Something could not be looked at in which a file of the journal may be.
     pub(super) fn miss(&self, path: PathBuf, errno: Errno) {
+        if errno == Errno::ACCESS && self.is_ours {
+            return;
+        }
         self.missed.lock().get_or_insert((path, errno));
     }
 

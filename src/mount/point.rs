@@ -50,12 +50,18 @@ impl MountPoint {
 
 /// Makes sure that there is a directory. The only thing of ours that stat does not find one in is a mount whose daemon is gone: away with that.
 fn check_kind(point: &Path, there: Option<&Mount>) -> Result<(), Error> {
-    match (rustix::fs::stat(point), there) {
+    // What stat says of a mount's root the kernel remembers for a while, also when the daemon is gone. This it asks each time.
+    let answers = there.map_or(Ok(()), |_| rustix::fs::statfs(point).map(drop));
+    match (answers.and_then(|()| rustix::fs::stat(point)), there) {
         (Ok(stat), _) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => Ok(()),
         (Ok(_), _) => Err(Error::NotADirectory(point.to_owned())),
         (Err(Errno::NOTCONN | Errno::CONNABORTED), Some(_)) => {
-            detach::unmount(point, detach::How::Lazily).map_err(|why| Error::DeadMount(point.to_owned(), why.to_string()))?;
-            check_kind(point, None)
+            let is_there = || table::read().is_ok_and(|mounts| table::at(&mounts, point).is_some_and(Mount::is_ours));
+            match detach::unmount(point, detach::How::Lazily) {
+                // Unless somebody else has just done so.
+                Err(why) if is_there() => Err(Error::DeadMount(point.to_owned(), why.to_string())),
+                Ok(()) | Err(_) => check_kind(point, None),
+            }
         }
         (Err(errno), _) => Err(inaccessible(point, &errno.into())),
     }

@@ -78,10 +78,11 @@ fn threads() -> usize {
     thread::available_parallelism().map_or(MIN_THREADS, NonZero::get).max(MIN_THREADS)
 }
 
-/// Waits until the mount answers, and says so.
+/// Says that it is mounted: the kernel and the session have agreed how to talk, so from now on every question waits until one of the threads takes it.
+///
+/// Not asked to make sure, neither here nor anywhere in this process: a thread that waits for an answer of its own process cannot be killed once the question was
+/// taken, and keeps the device open. A SIGKILL at that moment would leave a mount that hangs whoever comes near, for ever.
 fn announce(place: Place<'_>, mount: &Mounted, start: Start) -> Result<(), Error> {
-    // Whatever the answer is, it comes from the threads that will give all others. When they could not be made, the device is closed, and that is the answer.
-    let _ = rustix::fs::statfs(place.point.path());
     connect::read_ahead(&mount.device);
     match start {
         Start::Foreground => {}

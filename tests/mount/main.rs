@@ -11,6 +11,7 @@ mod corpus;
 mod cuts;
 mod decode;
 mod differential;
+mod faults;
 mod files;
 mod harness;
 mod harness_tests;

@@ -179,18 +179,26 @@ impl<'v> Mounted<'v> {
     /// Waits until the daemon has ended, which something else has brought about, and checks its exit code and its log.
     #[track_caller]
     pub(crate) fn wait_for_end(self) {
+        let status = self.ended();
+        assert!(status.success(), "the daemon ended with {status:?}\n{}", self.log());
+        self.check_log();
+    }
+
+    /// Waits until the daemon has ended, which something else has brought about; returns how, and its log, unchecked.
+    #[track_caller]
+    pub(crate) fn end(self) -> (ExitStatus, String) {
+        (self.ended(), self.log())
+    }
+
+    #[track_caller]
+    fn ended(&self) -> ExitStatus {
         let mut status = None;
         wait_for("the daemon's end after the unmount", || {
             status = self.daemon.ended();
             status.is_some()
         });
-        assert!(
-            status.is_some_and(|status| status.success()),
-            "the daemon ended with {status:?}\n{}",
-            self.log()
-        );
-        assert_eq!(mount_at(self.path()), None, "something is still mounted");
-        self.check_log();
+        assert_eq!(mount_at(self.path()), None, "something is still mounted\n{}", self.log());
+        status.unwrap()
     }
 
     /// Kills the daemon as `kill -9` does, and leaves the dead mount where it is.
