@@ -20,6 +20,7 @@ mod people;
 mod permissions;
 mod places;
 mod posix;
+mod power;
 mod programs;
 mod recipe;
 mod refusals;
