@@ -111,17 +111,15 @@ impl Workload for Databases {
     }
 
     fn prepare(&self, dir: &Path) -> io::Result<()> {
-        Session::start(dir, self.mode)?.end();
+        *self.session.lock().unwrap() = Some(Session::start(dir, self.mode)?);
         sync_tree(dir)
     }
 
-    fn step(&self, dir: &Path, _: &mut StdRng) -> io::Result<()> {
+    fn step(&self, _: &Path, _: &mut StdRng) -> io::Result<()> {
         let mut session = self.session.lock().unwrap();
-        if session.is_none() {
-            *session = Some(Session::start(dir, self.mode)?);
-        }
         let number = self.history.begun() + 1;
-        self.history.perform((), || session.as_mut().unwrap().commit(number))
+        let session = session.as_mut().ok_or_else(|| io::Error::other("SQLite was not started"))?;
+        self.history.perform((), || session.commit(number))
     }
 
     fn rest(&self) {

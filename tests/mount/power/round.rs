@@ -7,6 +7,7 @@ use super::subject::{Kind, Running, Subject, folder};
 use crate::cuts::{Cut, Disk};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub(super) fn run(plan: &Plan, disk: &Disk) -> Tally {
     let mut running = subject.start(disk.path());
     running.wait().unwrap();
     load.prepare(running.path()).unwrap();
+    // What was there for a while is durable everywhere. Where it is not, nothing else would be seen.
+    rustix::fs::syncfs(File::open(disk.path()).unwrap()).unwrap();
     let point = running.path().to_owned();
     let mut outages = vec![];
     load.run(&point, || {
