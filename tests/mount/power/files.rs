@@ -180,7 +180,7 @@ impl Files {
 
 impl Workload for Files {
     fn name(&self) -> String {
-        format!("{:?} {:x}", self.habit, self.salt & 0xff)
+        format!("{:?} {:x}", self.habit, self.salt)
     }
 
     fn prepare(&self, dir: &Path) -> io::Result<()> {

@@ -6,6 +6,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// How many findings of one cut are shown.
+const SHOWN: usize = 12;
+
 /// What kind of damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Harm {
@@ -89,7 +92,13 @@ impl Findings {
 
 impl Display for Findings {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(harm, what)| writeln!(to, "    {harm}: {what}"))
+        for (harm, what) in self.0.iter().take(SHOWN) {
+            writeln!(to, "    {harm}: {}", what.lines().take(3).collect::<Vec<_>>().join(" / "))?;
+        }
+        match self.0.len().checked_sub(SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => writeln!(to, "    and {more} more"),
+        }
     }
 }
 

@@ -66,6 +66,11 @@ impl Load {
         }
     }
 
+    /// The names of the workloads, which are those of their directories.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.workloads.iter().map(|workload| workload.name()).collect()
+    }
+
     /// Gives each a directory in `root`.
     pub(super) fn prepare(&self, root: &Path) -> io::Result<()> {
         for workload in &self.workloads {
@@ -75,6 +80,17 @@ impl Load {
             sync_dir(&dir)?;
         }
         sync_dir(root)
+    }
+
+    /// Lets each of them do `count` things in `root`, one workload after another.
+    pub(super) fn steps(&self, root: &Path, count: u32) {
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        for workload in &self.workloads {
+            for _ in 0..count {
+                workload.step(&root.join(workload.name()), &mut rng).unwrap();
+            }
+            workload.rest();
+        }
     }
 
     /// Lets all of them work in `root`, until `meanwhile` has returned.
@@ -117,13 +133,18 @@ impl Load {
 
     /// Checks what a power cut has left in `root`.
     pub(super) fn check(&self, root: &Path, windows: &Windows, findings: &mut Findings) {
-        for (number, workload) in self.workloads.iter().enumerate() {
+        self.names().iter().for_each(|name| self.check_one(name, root, windows, findings));
+    }
+
+    /// Checks what it has left of one workload.
+    pub(super) fn check_one(&self, name: &str, root: &Path, windows: &Windows, findings: &mut Findings) {
+        let dir = root.join(name);
+        for (number, workload) in self.workloads.iter().enumerate().filter(|(_, workload)| workload.name() == name) {
             let window = Window {
                 done: windows.done.0[number],
                 begun: windows.begun.0[number],
                 promise: windows.promise,
             };
-            let dir = root.join(workload.name());
             match fs::metadata(&dir) {
                 Ok(_) => workload.check(&dir, &window, findings),
                 Err(error) => findings.add(Harm::LostDirectory, format!("{}: {error}", dir.display())),

@@ -2,7 +2,7 @@
 
 use super::bytes::pattern;
 use super::findings::{Findings, Harm};
-use super::history::{History, Window};
+use super::history::{History, Promise, Window};
 use super::workload::{Workload, sync_dir, write_synced};
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -102,9 +102,9 @@ impl Workload for Saves {
         let synced = saves[..window.done].iter().rposition(|save| save.dir_synced).map_or(0, |index| index + 1);
         // The last one that has surely happened, and those after it.
         let candidates = &saves[window.sure(synced).saturating_sub(1)..];
-        let fits = match self.manner {
-            Manner::Synced => Self::is_whole,
-            Manner::Unsynced => Self::is_part,
+        let fits = match (self.manner, window.promise) {
+            (Manner::Synced, _) | (Manner::Unsynced, Promise::Everything) => Self::is_whole,
+            (Manner::Unsynced, Promise::Synced) => Self::is_part,
         };
         let path = dir.join("file");
         match findings.read(&path) {
