@@ -29,9 +29,11 @@ use crate::cuts::Disk;
 use crate::differential::{seed, variable};
 use crate::people::{root_or_skip, run, skipped};
 use findings::Tally;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 use round::{Ending, Plan};
-use std::time::Instant;
-use subject::Kind;
+use std::time::{Duration, Instant};
+use subject::{Kind, Room};
 
 /// How many cuts there are when nobody says otherwise.
 const CUTS: u32 = 20;
@@ -52,13 +54,22 @@ fn is_there(kind: Kind) -> bool {
 /// Cuts the power again and again. What was damaged is counted.
 fn rounds(kind: Kind, cuts: u32, seed: u64) -> Tally {
     let mut tally = Tally::default();
-    let mut endings = [Ending::Unmount, Ending::Kill].into_iter().cycle();
+    let mut rng = StdRng::seed_from_u64(seed);
+    let endings = [(Ending::Unmount, Room::Little), (Ending::Kill, Room::Ordinary), (Ending::Unmount, Room::Ordinary), (Ending::Kill, Room::Little)];
+    let mut endings = endings.into_iter().cycle();
     while tally.cuts < cuts {
+        let (ending, room) = endings.next().unwrap();
         let plan = Plan {
             kind,
             seed: seed.wrapping_add(tally.cuts.into()),
             cuts: ROUND.min(cuts - tally.cuts),
-            ending: endings.next().unwrap(),
+            room,
+            // So that there are cuts around the checkpoint that comes when five seconds have passed.
+            warm_up: match room {
+                Room::Ordinary => Duration::from_millis(rng.random_range(2500..5500)),
+                Room::Little => Duration::ZERO,
+            },
+            ending,
         };
         let begin = Instant::now();
         let Some(disk) = Disk::new(200) else { break };

@@ -3,7 +3,7 @@
 use super::findings::{Findings, Harm, Tally};
 use super::history::Promise;
 use super::load::{Load, Windows};
-use super::subject::{Kind, Running, Subject, folder};
+use super::subject::{Kind, Room, Running, Subject, folder};
 use crate::cuts::{Cut, Disk};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -26,6 +26,9 @@ pub(super) struct Plan {
     pub(super) kind: Kind,
     pub(super) seed: u64,
     pub(super) cuts: u32,
+    pub(super) room: Room,
+    /// How long the load has been on before the first cut.
+    pub(super) warm_up: Duration,
     pub(super) ending: Ending,
 }
 
@@ -56,7 +59,7 @@ fn outage<'d>(disk: &'d Disk, load: &Load, when: &'static str) -> Outage<'d> {
 /// Does what `plan` says on an empty disk.
 pub(super) fn run(plan: &Plan, disk: &Disk) -> Tally {
     let mut rng = StdRng::seed_from_u64(plan.seed);
-    let (subject, load) = (Subject::make(plan.kind, disk.path()), Load::new(plan.seed));
+    let (subject, load) = (Subject::make(plan.kind, plan.room, disk.path()), Load::new(plan.seed));
     let mut tally = Tally::default();
     let mut running = subject.start(disk.path());
     running.wait().unwrap();
@@ -66,6 +69,7 @@ pub(super) fn run(plan: &Plan, disk: &Disk) -> Tally {
     let point = running.path().to_owned();
     let mut outages = vec![];
     load.run(&point, || {
+        std::thread::sleep(plan.warm_up);
         // The endings have a cut or two of their own, and a mount of a copy one now and then.
         for _ in 0..(plan.cuts.saturating_sub(4)).max(1) {
             let_some_time_pass(&mut rng, 400);
@@ -141,7 +145,7 @@ fn verify(plan: &Plan, subject: &Subject, load: &Load, outage: Outage<'_>, again
     let disk = outage.cut.mount();
     let mut running = subject.start(disk.path());
     let second = again.map(|rng| {
-        let_some_time_pass(rng, 60);
+        let_some_time_pass(rng, 200);
         outage.cut.cut()
     });
     match running.wait() {

@@ -83,7 +83,12 @@ impl Workload for Saves {
     fn step(&self, dir: &Path, rng: &mut StdRng) -> io::Result<()> {
         let save = Save {
             version: self.salt.wrapping_add(rng.random_range(1..u64::MAX / 2)),
-            len: if rng.random_range(0..3) == 0 { rng.random_range(1..100) } else { rng.random_range(100..80_000) },
+            len: match rng.random_range(0..9) {
+                0..3 => rng.random_range(1..100),
+                3..8 => rng.random_range(100..80_000),
+                // It takes a while to write: there are cuts in the middle of it.
+                _ => rng.random_range(1_000_000..6_000_000),
+            },
             dir_synced: rng.random_range(0..3) == 0,
         };
         self.save(dir, save)

@@ -48,9 +48,19 @@ impl FromStr for Kind {
     }
 }
 
+/// How much room its journal has, if it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// As much as when nobody says anything: a checkpoint comes every few seconds.
+    Ordinary,
+    /// As little as can be: checkpoints come all the time.
+    Little,
+}
+
 /// A folder on a disk, and on its copies.
 pub(super) struct Subject {
     pub(super) kind: Kind,
+    room: Room,
     scratch: Scratch,
     passfile: PathBuf,
     mounts: AtomicU32,
@@ -58,7 +68,7 @@ pub(super) struct Subject {
 
 impl Subject {
     /// Makes the folder on the disk that is mounted at `disk`.
-    pub(super) fn make(kind: Kind, disk: &Path) -> Self {
+    pub(super) fn make(kind: Kind, room: Room, disk: &Path) -> Self {
         let scratch = Scratch::new(Who::Root, None);
         let passfile = scratch.file("passfile", format!("{PASSWORD}\n").as_bytes(), Who::Root);
         let folder = folder(disk);
@@ -78,6 +88,7 @@ impl Subject {
         rustix::fs::syncfs(File::open(&folder).unwrap()).unwrap();
         Self {
             kind,
+            room,
             scratch,
             passfile,
             mounts: AtomicU32::new(0),
@@ -96,7 +107,7 @@ impl Subject {
         };
         let folder = folder(disk);
         let mut command = match self.kind {
-            Kind::Plainview => self.scratch.plainview(Who::Root, &["mount", "-f", "--passfile"]),
+            Kind::Plainview => self.scratch.plainview(Who::Root, &["mount", "-f", "--journal-size", self.journal_size(), "--passfile"]),
             Kind::NoJournal => self.scratch.plainview(Who::Root, &["mount", "-f", "--no-journal", "--passfile"]),
             Kind::Gocryptfs => {
                 let mut command = Who::Root.command("gocryptfs");
@@ -109,6 +120,13 @@ impl Subject {
         command.arg(&self.passfile).arg(folder).arg(&running.point);
         running.daemon = Some(start_logging(&mut command, &running.log));
         running
+    }
+
+    fn journal_size(&self) -> &'static str {
+        match self.room {
+            Room::Ordinary => "64MiB",
+            Room::Little => "4MiB",
+        }
     }
 }
 
