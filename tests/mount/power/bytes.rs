@@ -124,5 +124,8 @@ fn what_a_power_cut_may_not_leave_is_seen() {
     assert!(!ok(&patched(99, &pattern(2, 99, 51))), "never written there");
     assert!(!ok(&patched(10, &[0; 20])), "a hole where nothing was cut");
     assert!(!ok(&patched(100, &pattern(4, 100, 50))), "no such version");
-    assert!(explain(&old, &[sure[0], sure[1], write(10, 100, 5)], &[]).is_err(), "older than synced");
+    assert!(
+        explain(&old, &[sure[0], sure[1], write(10, 100, 5)], &[]).is_err(),
+        "older than synced"
+    );
 }

@@ -79,7 +79,11 @@ impl Session {
     fn expect(&mut self, answer: &str) -> io::Result<()> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        if line.trim_end() == answer { Ok(()) } else { Err(io::Error::other(format!("SQLite says {line:?} and not {answer}"))) }
+        if line.trim_end() == answer {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("SQLite says {line:?} and not {answer}")))
+        }
     }
 
     fn end(mut self) {
@@ -141,12 +145,20 @@ impl Workload for Databases {
         let answer = run(command.arg(dir.join("data")).args(["PRAGMA integrity_check", ROWS]));
         let mut lines = answer.out.lines();
         let sound = answer.code == 0 && lines.next() == Some("ok");
-        let rows: Vec<usize> = lines.next().unwrap_or_default().split('|').filter_map(|row| row.parse().ok()).collect();
+        let rows: Vec<usize> = lines
+            .next()
+            .unwrap_or_default()
+            .split('|')
+            .filter_map(|row| row.parse().ok())
+            .collect();
         let equal = rows.len() == 5 && rows.iter().all(|row| *row == rows[0]);
         if !sound || !equal || !(window.done..=window.begun).contains(&rows[0]) {
             findings.add(
                 Harm::Database,
-                format!("{:?}: between {} and {} commits: {:?} {:?}", self.mode, window.done, window.begun, answer.out, answer.err),
+                format!(
+                    "{:?}: between {} and {} commits: {:?} {:?}",
+                    self.mode, window.done, window.begun, answer.out, answer.err
+                ),
             );
         }
     }

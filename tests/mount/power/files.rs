@@ -110,7 +110,13 @@ impl Files {
         match rng.random_range(0..10) {
             0..5 => self.write(dir, now, slot, page, 4096),
             5..9 => self.write(dir, now, slot, page + rng.random_range(0..4000), rng.random_range(1..300)),
-            _ => self.write(dir, now, slot, rng.random_range(0..OVERWRITTEN - 40_000), rng.random_range(4097..40_000)),
+            _ => self.write(
+                dir,
+                now,
+                slot,
+                rng.random_range(0..OVERWRITTEN - 40_000),
+                rng.random_range(4097..40_000),
+            ),
         }
     }
 
@@ -129,8 +135,9 @@ impl Files {
         }
         now.files[slot] = (now.next_file, 0);
         now.next_file += 1;
-        self.history
-            .perform(Op::Remove(file), || fs::remove_file(Self::path(dir, file)).and_then(|()| sync_dir(dir)))
+        self.history.perform(Op::Remove(file), || {
+            fs::remove_file(Self::path(dir, file)).and_then(|()| sync_dir(dir))
+        })
     }
 
     fn resize(&self, dir: &Path, now: &mut Now, slot: usize, rng: &mut StdRng) -> io::Result<()> {
@@ -151,7 +158,12 @@ impl Files {
 
     /// Checks one file of which `ops` is the whole story, by index.
     fn check_file(path: &Path, ops: &[(usize, Op)], window: &Window, findings: &mut Findings) {
-        let index_of = |wanted: fn(&Op) -> bool| ops.iter().rev().find(|(index, op)| *index < window.done && wanted(op)).map(|(index, _)| *index);
+        let index_of = |wanted: fn(&Op) -> bool| {
+            ops.iter()
+                .rev()
+                .find(|(index, op)| *index < window.done && wanted(op))
+                .map(|(index, _)| *index)
+        };
         let synced = window.sure(index_of(|op| matches!(op, Op::Sync(_))).map_or(0, |index| index + 1));
         let removed = index_of(|op| matches!(op, Op::Remove(_))).is_some();
         let removing = ops.iter().any(|(_, op)| matches!(op, Op::Remove(_)));

@@ -136,6 +136,10 @@ impl Display for Tally {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{} cuts, {} with damage", self.cuts, self.damaged)?;
         let kinds: Vec<_> = self.kinds.iter().map(|(harm, count)| format!("{harm}: {count}")).collect();
-        if kinds.is_empty() { Ok(()) } else { write!(to, " ({})", kinds.join(", ")) }
+        if kinds.is_empty() {
+            Ok(())
+        } else {
+            write!(to, " ({})", kinds.join(", "))
+        }
     }
 }

@@ -155,7 +155,11 @@ impl Load {
 
 impl std::fmt::Display for Load {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let counts: Vec<_> = self.workloads.iter().map(|workload| format!("{} {}", workload.name(), workload.done())).collect();
+        let counts: Vec<_> = self
+            .workloads
+            .iter()
+            .map(|workload| format!("{} {}", workload.name(), workload.done()))
+            .collect();
         to.write_str(&counts.join(", "))
     }
 }

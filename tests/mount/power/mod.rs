@@ -27,7 +27,7 @@ mod workload;
 
 use crate::cuts::Disk;
 use crate::differential::{seed, variable};
-use crate::people::{root_or_skip, run, skipped};
+use crate::people::{Who, root_or_skip, run, skipped};
 use findings::Tally;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -48,14 +48,22 @@ fn kinds() -> Vec<Kind> {
 
 /// Whether `kind` can be had here.
 fn is_there(kind: Kind) -> bool {
-    kind != Kind::Gocryptfs || run(crate::people::Who::Root.shell("command -v gocryptfs > /dev/null || echo no", &[]).arg("")).out.is_empty()
+    match kind {
+        Kind::Gocryptfs => run(&mut Who::Root.shell("command -v gocryptfs", &[])).code == 0,
+        Kind::Plainview | Kind::NoJournal | Kind::Ext4 => true,
+    }
 }
 
 /// Cuts the power again and again. What was damaged is counted.
 fn rounds(kind: Kind, cuts: u32, seed: u64) -> Tally {
     let mut tally = Tally::default();
     let mut rng = StdRng::seed_from_u64(seed);
-    let endings = [(Ending::Unmount, Room::Little), (Ending::Kill, Room::Ordinary), (Ending::Unmount, Room::Ordinary), (Ending::Kill, Room::Little)];
+    let endings = [
+        (Ending::Unmount, Room::Little),
+        (Ending::Kill, Room::Ordinary),
+        (Ending::Unmount, Room::Ordinary),
+        (Ending::Kill, Room::Little),
+    ];
     let mut endings = endings.into_iter().cycle();
     while tally.cuts < cuts {
         let (ending, room) = endings.next().unwrap();

@@ -169,10 +169,18 @@ impl Workload for Moves {
         self.history.perform(op, || {
             let (from, to) = (dir.join(&from), dir.join(&place));
             fs::rename(&from, &to)?;
-            if synced { sync_dir(from.parent().unwrap()).and_then(|()| sync_dir(to.parent().unwrap())) } else { Ok(()) }
+            if synced {
+                sync_dir(from.parent().unwrap()).and_then(|()| sync_dir(to.parent().unwrap()))
+            } else {
+                Ok(())
+            }
         })?;
         // Nine at most, for there must be free places.
-        if now.len() < 9 && rng.random_range(0..3) == 0 { self.make(dir, now, from) } else { Ok(()) }
+        if now.len() < 9 && rng.random_range(0..3) == 0 {
+            self.make(dir, now, from)
+        } else {
+            Ok(())
+        }
     }
 
     fn done(&self) -> usize {
@@ -194,16 +202,24 @@ impl Workload for Moves {
         for directory in 0..Self::number(made) {
             // Only both parents of one move were synced with it.
             let synced = ops[..window.done].iter().rposition(|op| match op {
-                Op::Move { directory: other, synced, .. } => *other == directory && *synced,
+                Op::Move {
+                    directory: other, synced, ..
+                } => *other == directory && *synced,
                 Op::Make { .. } | Op::Fill { .. } => false,
             });
             let sure = window.sure(synced.map_or(0, |index| index + 1));
             let (places, must, files) = Self::story(directory, &ops, window, sure);
             match located.get(&directory).map(Vec::as_slice) {
-                None | Some([]) if must => findings.add(Harm::LostDirectory, format!("moves: directory {directory} is at none of {places:?}")),
+                None | Some([]) if must => findings.add(
+                    Harm::LostDirectory,
+                    format!("moves: directory {directory} is at none of {places:?}"),
+                ),
                 None | Some([]) => {}
                 Some([at]) if places.contains(at) => self.check_contents(&dir.join(at), directory, &files, findings),
-                Some(at) => findings.add(Harm::Wrong, format!("moves: directory {directory} is at {at:?} and not at one of {places:?}")),
+                Some(at) => findings.add(
+                    Harm::Wrong,
+                    format!("moves: directory {directory} is at {at:?} and not at one of {places:?}"),
+                ),
             }
         }
         if let Some(unknown) = located.keys().find(|number| **number >= Self::number(made)) {

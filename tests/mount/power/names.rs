@@ -46,7 +46,11 @@ impl Names {
 
     /// A name that no other file has had.
     fn name(file: u64, rng: &mut StdRng) -> String {
-        let len = if rng.random_range(0..5) == 0 { rng.random_range(30..200) } else { rng.random_range(200..=255) };
+        let len = if rng.random_range(0..5) == 0 {
+            rng.random_range(30..200)
+        } else {
+            rng.random_range(200..=255)
+        };
         let mut name = format!("{file} {:x} ", rng.random::<u64>());
         name.extend(std::iter::repeat_with(|| char::from(rng.random_range(b'a'..=b'z'))).take(len - name.len()));
         name
@@ -57,7 +61,15 @@ impl Names {
     }
 
     /// Checks one file; returns the names that it may have.
-    fn check_file(&self, dir: &Path, file: u64, ops: &[Op], listed: &BTreeSet<String>, (window, sure): (&Window, usize), findings: &mut Findings) -> Vec<String> {
+    fn check_file(
+        &self,
+        dir: &Path,
+        file: u64,
+        ops: &[Op],
+        listed: &BTreeSet<String>,
+        (window, sure): (&Window, usize),
+        findings: &mut Findings,
+    ) -> Vec<String> {
         let (mut candidates, mut must, mut gone) = (vec![], false, false);
         for (index, op) in ops.iter().enumerate() {
             match op {
@@ -80,7 +92,10 @@ impl Names {
         }
         let found: Vec<_> = candidates.iter().filter(|name| listed.contains(*name)).collect();
         match (found.len(), must, gone) {
-            (0, true, _) => findings.add(Harm::Lost, format!("names: file {file} is not there, by none of {} names", candidates.len())),
+            (0, true, _) => findings.add(
+                Harm::Lost,
+                format!("names: file {file} is not there, by none of {} names", candidates.len()),
+            ),
             (0, false, _) => {}
             (1, _, false) => {}
             (1, _, true) => findings.add(Harm::Wrong, format!("names: file {file} was removed")),
@@ -129,10 +144,17 @@ impl Workload for Names {
         }
         let to = Self::name(file, rng);
         now.1[slot].1 = to.clone();
-        self.history.perform(Op::Rename { file, to: to.clone(), synced }, || {
-            fs::rename(dir.join(from), dir.join(to))?;
-            Self::synced(dir, synced)
-        })
+        self.history.perform(
+            Op::Rename {
+                file,
+                to: to.clone(),
+                synced,
+            },
+            || {
+                fs::rename(dir.join(from), dir.join(to))?;
+                Self::synced(dir, synced)
+            },
+        )
     }
 
     fn done(&self) -> usize {

@@ -22,14 +22,25 @@ impl Repository {
 
     fn git(dir: &Path, args: &[&str]) -> Answer {
         let mut command = Who::me().command("git");
-        for setting in ["core.fsync=all", "core.fsyncMethod=fsync", "gc.auto=0", "user.name=test", "user.email=test@example.org", "safe.directory=*"] {
+        for setting in [
+            "core.fsync=all",
+            "core.fsyncMethod=fsync",
+            "gc.auto=0",
+            "user.name=test",
+            "user.email=test@example.org",
+            "safe.directory=*",
+        ] {
             command.args(["-c", setting]);
         }
         run(command.arg("-C").arg(dir).args(args))
     }
 
     fn done_well(answer: &Answer) -> io::Result<()> {
-        if answer.code == 0 { Ok(()) } else { Err(io::Error::other(format!("git: {}{}", answer.out, answer.err))) }
+        if answer.code == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::other(format!("git: {}{}", answer.out, answer.err)))
+        }
     }
 
     fn commit(dir: &Path, number: usize) -> io::Result<()> {
@@ -37,7 +48,9 @@ impl Repository {
         Self::done_well(&Self::git(dir, &["add", "--all"]))?;
         Self::done_well(&Self::git(dir, &["commit", "-q", "-m", &number.to_string()]))?;
         // git syncs its files, but not the directories in which it renames them.
-        [".git/objects", ".git/refs/heads", ".git"].into_iter().try_for_each(|at| sync_dir(&dir.join(at)))
+        [".git/objects", ".git/refs/heads", ".git"]
+            .into_iter()
+            .try_for_each(|at| sync_dir(&dir.join(at)))
     }
 }
 
@@ -54,7 +67,10 @@ impl Workload for Repository {
 
     fn step(&self, dir: &Path, rng: &mut StdRng) -> io::Result<()> {
         let number = self.history.begun() + 1;
-        fs::write(dir.join(format!("file {}", number % 7)), super::bytes::pattern(rng.random(), 0, 2000))?;
+        fs::write(
+            dir.join(format!("file {}", number % 7)),
+            super::bytes::pattern(rng.random(), 0, 2000),
+        )?;
         self.history.perform((), || Self::commit(dir, number))
     }
 
@@ -78,7 +94,13 @@ impl Workload for Repository {
         if log.code != 0 || !whole || !(window.done..=window.begun).contains(&last) {
             findings.add(
                 Harm::Repository,
-                format!("between {} and {} commits: {:?} {}", window.done, window.begun, numbers.first(), log.err),
+                format!(
+                    "between {} and {} commits: {:?} {}",
+                    window.done,
+                    window.begun,
+                    numbers.first(),
+                    log.err
+                ),
             );
         }
         let shown = Self::git(dir, &["show", "HEAD:number"]);

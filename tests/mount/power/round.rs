@@ -180,7 +180,11 @@ fn verify(plan: &Plan, subject: &Subject, load: &Load, outage: Outage<'_>, again
 fn check_conduct(log: &str, recovered: bool, disk: &Path, findings: &mut Findings) {
     let loud = |line: &&str| ["WARN", "ERROR", "panicked"].iter().any(|word| line.contains(word));
     // A file that was never synced may have been cut: what was is looked at elsewhere.
-    for line in log.lines().filter(loud).filter(|line| !line.contains("cut to what of it had been written")) {
+    for line in log
+        .lines()
+        .filter(loud)
+        .filter(|line| !line.contains("cut to what of it had been written"))
+    {
         findings.add(Harm::Conduct, line);
     }
     let said = ["was not unmounted", "replayed "].map(|part| log.contains(part));

@@ -104,7 +104,10 @@ impl Workload for Saves {
 
     fn check(&self, dir: &Path, window: &Window, findings: &mut Findings) {
         let saves = self.history.up_to(window.begun);
-        let synced = saves[..window.done].iter().rposition(|save| save.dir_synced).map_or(0, |index| index + 1);
+        let synced = saves[..window.done]
+            .iter()
+            .rposition(|save| save.dir_synced)
+            .map_or(0, |index| index + 1);
         // The last one that has surely happened, and those after it.
         let candidates = &saves[window.sure(synced).saturating_sub(1)..];
         let fits = match (self.manner, window.promise) {
@@ -116,7 +119,12 @@ impl Workload for Saves {
             Some(found) if candidates.iter().any(|save| fits(&found, *save)) => {}
             Some(found) => findings.add(
                 Harm::Lost,
-                format!("{}: its {} bytes are none of the last {} versions", path.display(), found.len(), candidates.len()),
+                format!(
+                    "{}: its {} bytes are none of the last {} versions",
+                    path.display(),
+                    found.len(),
+                    candidates.len()
+                ),
             ),
             None if path.exists() => {}
             None => findings.add(Harm::Lost, format!("{}: is not there", path.display())),

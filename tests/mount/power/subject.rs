@@ -80,7 +80,11 @@ impl Subject {
             }
             Kind::Gocryptfs => {
                 let mut init = Who::Root.command("gocryptfs");
-                run(init.args(["-init", "-q", "-scryptn", "10", "-passfile"]).arg(&passfile).arg(&folder)).ok();
+                run(init
+                    .args(["-init", "-q", "-scryptn", "10", "-passfile"])
+                    .arg(&passfile)
+                    .arg(&folder))
+                .ok();
             }
             Kind::Ext4 => {}
         }
@@ -107,7 +111,9 @@ impl Subject {
         };
         let folder = folder(disk);
         let mut command = match self.kind {
-            Kind::Plainview => self.scratch.plainview(Who::Root, &["mount", "-f", "--journal-size", self.journal_size(), "--passfile"]),
+            Kind::Plainview => self
+                .scratch
+                .plainview(Who::Root, &["mount", "-f", "--journal-size", self.journal_size(), "--passfile"]),
             Kind::NoJournal => self.scratch.plainview(Who::Root, &["mount", "-f", "--no-journal", "--passfile"]),
             Kind::Gocryptfs => {
                 let mut command = Who::Root.command("gocryptfs");
@@ -198,7 +204,11 @@ impl Running<'_> {
         }
         match (answer.code, status) {
             (0, Some(status)) if status.success() => Ok(()),
-            (code, status) => Err(format!("unmounting: {code} {}, the daemon ended with {status:?}: {}", answer.err, self.log())),
+            (code, status) => Err(format!(
+                "unmounting: {code} {}, the daemon ended with {status:?}: {}",
+                answer.err,
+                self.log()
+            )),
         }
     }
 

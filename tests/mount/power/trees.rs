@@ -58,10 +58,17 @@ impl Trees {
                 let path = at.join(format!("file {file}"));
                 let version = self.salt.wrapping_add(self.history.begun().try_into().unwrap());
                 let len = rng.random_range(0..9000);
-                self.history.perform(Op::File { path: path.clone(), version, len }, || {
-                    fs::create_dir_all(dir.join(&at))?;
-                    write_synced(&dir.join(&path), &pattern(version, 0, len))
-                })?;
+                self.history.perform(
+                    Op::File {
+                        path: path.clone(),
+                        version,
+                        len,
+                    },
+                    || {
+                        fs::create_dir_all(dir.join(&at))?;
+                        write_synced(&dir.join(&path), &pattern(version, 0, len))
+                    },
+                )?;
             }
             at.push(format!("directory {depth}"));
         }
@@ -108,7 +115,9 @@ impl Trees {
                     let part = found.len() <= whole.len() && found.iter().zip(&whole).all(|(found, byte)| found == byte || *found == 0);
                     match (found == whole, part, sure) {
                         (true, ..) | (_, true, false) => {}
-                        (_, true, true) => findings.add(Harm::Lost, format!("{}: {} of {len} bytes are there", path.display(), found.len())),
+                        (_, true, true) => {
+                            findings.add(Harm::Lost, format!("{}: {} of {len} bytes are there", path.display(), found.len()))
+                        }
                         (_, false, _) => findings.add(Harm::Wrong, format!("{}: was never written", path.display())),
                     }
                 }
@@ -153,7 +162,9 @@ impl Workload for Trees {
             match (what, gone) {
                 (Known::File { .. }, Some(true)) if there => findings.add(Harm::Wrong, format!("{}: was removed", path.display())),
                 (Known::File { sure: true, .. }, None) if !there => findings.add(Harm::Lost, format!("{}: is not there", path.display())),
-                (Known::Dir { sure: true }, None) if !there => findings.add(Harm::LostDirectory, format!("{}: is not there", path.display())),
+                (Known::Dir { sure: true }, None) if !there => {
+                    findings.add(Harm::LostDirectory, format!("{}: is not there", path.display()))
+                }
                 (Known::File { .. } | Known::Dir { .. }, _) => {}
             }
         }
