@@ -75,7 +75,7 @@ fn rounds(kind: Kind, cuts: u32, seed: u64) -> Tally {
             // So that there are cuts around the checkpoint that comes when five seconds have passed.
             warm_up: match room {
                 Room::Ordinary => Duration::from_millis(rng.random_range(2500..5500)),
-                Room::Little => Duration::ZERO,
+                Room::Little => Duration::from_secs(1),
             },
             ending,
         };
