@@ -22,6 +22,7 @@ mod people;
 mod permissions;
 mod places;
 mod posix;
+mod power;
 mod programs;
 mod recipe;
 mod recovery;
