@@ -4,7 +4,7 @@ use super::file::Keys;
 use super::finding::{Finding, Severity, What};
 use super::place::Place;
 use super::sink::{Action, Sink, named};
-use crate::name::{CipherName, DIRID_FILE, DIRID_LEN, DirId, ENCODED_MAX, EntryKind, NameCipher, PlainName};
+use crate::name::{DIRID_FILE, DIRID_LEN, DirId, ENCODED_MAX, EntryKind, NameCipher, PlainName};
 use crate::sys::temporary::read_small;
 use rustix::fs::Dir;
 use rustix::io::{Errno, Result};
@@ -193,9 +193,4 @@ pub(super) fn name_file(stored: &CStr) -> Option<std::ffi::CString> {
         EntryKind::Long { name_file } => Some(name_file),
         EntryKind::Short | EntryKind::Reserved => None,
     }
-}
-
-/// The entry that `name` is the plaintext name of, in the directory `dir`.
-pub(super) fn seal_name(cipher: &NameCipher, dir: DirId, name: &PlainName) -> CipherName {
-    cipher.seal(dir, name)
 }

@@ -1,7 +1,7 @@
 //! Which file somebody means who has read a finding: by its path in the clear, or by that in the vault, as they were printed or as they are.
 
 use super::Vault;
-use super::directory_id::{Directory, derived, seal_name};
+use super::directory_id::{Directory, derived};
 use super::finding::unescaped;
 use super::look::open_file;
 use super::place::Place;
@@ -76,13 +76,13 @@ fn open_plain(vault: &Vault, path: &[u8]) -> Result<OwnedFd> {
     let mut dir = descriptor::reopen(vault.root.as_fd(), OFlags::RDONLY | OFlags::DIRECTORY)?;
     let (mut id, mut place) = (cipher.root(), None);
     for above in above {
-        let sealed = seal_name(cipher, id, &name(above)?);
+        let sealed = cipher.seal(id, &name(above)?);
         let here = Place::new(place.as_ref(), sealed.entry(), None);
         dir = open_directory(dir.as_fd(), sealed.entry())?;
         id = identify(vault, &dir, &here, derived(cipher, Some(id), Some(sealed.encoded()))).ok_or(Errno::NOENT)?;
         place = Some(here);
     }
-    open_file(dir.as_fd(), seal_name(cipher, id, &name(last)?).entry())
+    open_file(dir.as_fd(), cipher.seal(id, &name(last)?).entry())
 }
 
 /// The id of a directory, also where what should tell it is damaged.

@@ -15,27 +15,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const RECORDS: u64 = 5 * 4096 + 77;
+pub(super) const RECORDS: u64 = 5 * 4096 + 77;
 
-fn flip(path: &Path, at: u64) {
+pub(super) fn flip(path: &Path, at: u64) {
     let file = File::options().read(true).write(true).open(path).unwrap();
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();
     file.write_all_at(&[byte[0] ^ 1], at).unwrap();
 }
 
-fn cut(path: &Path, len: u64) {
+pub(super) fn cut(path: &Path, len: u64) {
     File::options().write(true).open(path).unwrap().set_len(len).unwrap();
 }
 
 /// Where a record begins on disk.
-fn at(record: u64) -> u64 {
+pub(super) fn at(record: u64) -> u64 {
     u64::try_from(HEADER_LEN).unwrap() + record * u64::try_from(SEALED_LEN).unwrap()
 }
 
 /// The only finding.
 #[track_caller]
-fn only(scene: &Scene) -> Finding {
+pub(super) fn only(scene: &Scene) -> Finding {
     let (found, summary) = scene.check(Depth::Full);
     let [finding] = &found[..] else { panic!("{found:#?}") };
     let counted = [summary.damage, summary.unreadable, summary.leftovers, summary.foreign];
@@ -45,7 +45,7 @@ fn only(scene: &Scene) -> Finding {
 
 /// Repairs, after a dry run that says the same and changes nothing; then everything reads.
 #[track_caller]
-fn repaired(scene: &Scene) -> Vec<Deed> {
+pub(super) fn repaired(scene: &Scene) -> Vec<Deed> {
     let before = scene.entries();
     let dry: Vec<_> = scene.repair(Mode::DryRun).iter().map(|done| done.deed).collect();
     assert_eq!(scene.entries(), before);
@@ -199,7 +199,7 @@ fn entry(scene: &Scene, is_it: impl Fn(&Path) -> bool) -> PathBuf {
     scene.entries().into_iter().find(|path| is_it(path)).unwrap()
 }
 
-fn named(scene: &Scene, name: &str) -> Vec<PathBuf> {
+pub(super) fn named(scene: &Scene, name: &str) -> Vec<PathBuf> {
     let is_it = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(name);
     scene.entries().into_iter().filter(is_it).collect()
 }
@@ -209,7 +209,7 @@ fn retarget(path: &Path) {
     symlink("elsewhere", path).unwrap();
 }
 
-fn rename(path: &Path) {
+pub(super) fn rename(path: &Path) {
     let name = path.file_name().unwrap().to_str().unwrap();
     let first = if name.starts_with('A') { "B" } else { "A" };
     std::fs::rename(path, path.with_file_name([first, &name[1..]].concat())).unwrap();
@@ -225,82 +225,6 @@ fn change_attribute(scene: &Scene) {
 fn orphan(scene: &Scene) {
     let long = named(scene, "plainview.long.").into_iter().find(|path| path.is_file()).unwrap();
     std::fs::remove_file(long).unwrap();
-}
-
-#[test]
-fn an_entry_without_its_long_name_is_moved() {
-    let scene = Scene::full();
-    let name = named(&scene, "plainview.name.").into_iter().next().unwrap();
-    std::fs::remove_file(name).unwrap();
-    let finding = only(&scene);
-    assert_eq!((finding.what, finding.path.clone()), (What::Name, Err(b"?".to_vec())), "{finding}");
-    assert!(finding.reason.contains("missing"), "{finding}");
-    assert_eq!(repaired(&scene), [Deed::Move]);
-}
-
-#[test]
-fn a_damaged_directory_id_is_written_anew() {
-    let template = Scene::full();
-    let ids = named(&template, "plainview.dirid").len();
-    assert_eq!(ids, 2);
-    for index in 0..ids {
-        // The tag, the id, and neither all there: what follows from the place does not fit a directory that was renamed, but the written id may.
-        for (byte, deed) in [(20, Deed::WriteId), (3, Deed::Move)] {
-            let scene = template.copy();
-            let before = Seen::of(&scene.view());
-            flip(&named(&scene, "plainview.dirid")[index], byte);
-            let finding = only(&scene);
-            assert_eq!(finding.what, What::DirectoryId, "{finding}");
-            assert_eq!(repaired(&scene), [deed], "byte {byte}");
-            assert_eq!(Seen::of(&scene.view()) == before, deed == Deed::WriteId);
-        }
-        // Without it the names in it are lost.
-        let scene = template.copy();
-        std::fs::remove_file(&named(&scene, "plainview.dirid")[index]).unwrap();
-        assert_eq!(only(&scene).what, What::DirectoryId);
-        assert_eq!(repaired(&scene), [Deed::Move]);
-    }
-}
-
-#[test]
-fn a_directory_id_that_follows_from_the_place_is_found() {
-    let scene = Scene::full();
-    let before = Seen::of(&scene.view());
-    let inside = scene.stored(RECORDS);
-    let dir = inside.parent().unwrap();
-    // Another directory's, garbage, and no file at all.
-    let other = named(&scene, "plainview.dirid").into_iter().next().unwrap();
-    let id = dir.join("plainview.dirid");
-    for damage in [0, 1, 2] {
-        match damage {
-            0 => drop(std::fs::copy(&other, &id).unwrap()),
-            1 => std::fs::write(&id, b"garbage").unwrap(),
-            _ => {
-                std::fs::remove_file(&id).unwrap();
-                symlink("nowhere", &id).unwrap();
-            }
-        }
-        assert_eq!(only(&scene).what, What::DirectoryId);
-        assert_eq!(scene.repair(Mode::Act).len(), 1);
-        assert_eq!(scene.check(Depth::Full).0, []);
-        assert_eq!(Seen::of(&scene.view()), before);
-    }
-}
-
-#[test]
-fn a_moved_directory_keeps_together() {
-    let scene = Scene::full();
-    let inside = scene.stored(RECORDS);
-    flip(&inside, at(1));
-    rename(inside.parent().unwrap());
-    let deeds = repaired(&scene);
-    assert_eq!(deeds, [Deed::Move]);
-    assert!(
-        scene
-            .entries()
-            .iter()
-            .all(|path| path.symlink_metadata().unwrap().len() != cipher_len(RECORDS))
-    );
 }
 
 #[test]
@@ -331,35 +255,6 @@ fn what_is_somebody_elses_is_told_and_left() {
     // A file of ours is ours under any name.
     std::fs::rename(scene.stored(RECORDS), scene.path().join("a (conflicted copy)")).unwrap();
     assert_eq!(scene.check(Depth::Full).1.damage, 1);
-}
-
-#[test]
-fn a_tree_deeper_than_any_path_is_checked_and_repaired() {
-    const DEEP: u64 = 1500;
-    let scene = Scene::new(Names::Plain);
-    let mut dir = scene.root();
-    for _ in 0..DEEP {
-        rustix::fs::mkdirat(&dir, c"directory", rustix::fs::Mode::RWXU).unwrap();
-        dir = crate::check::trail::open_directory(std::os::fd::AsFd::as_fd(&dir), c"directory").unwrap();
-        rustix::fs::mkdirat(&dir, c"beside", rustix::fs::Mode::RWXU).unwrap();
-    }
-    let mut file = File::from(
-        crate::sys::descriptor::reopen(
-            std::os::fd::AsFd::as_fd(&dir),
-            rustix::fs::OFlags::RDWR | rustix::fs::OFlags::TMPFILE,
-        )
-        .unwrap(),
-    );
-    std::io::Write::write_all(&mut file, b"no file of a vault").unwrap();
-    let link = crate::sys::descriptor::link(std::os::fd::AsFd::as_fd(&file));
-    rustix::fs::linkat(rustix::fs::CWD, &link, &dir, c"file", rustix::fs::AtFlags::SYMLINK_FOLLOW).unwrap();
-    let (found, summary) = scene.check(Depth::Full);
-    assert_eq!((found.len(), summary.directories, summary.files), (1, 2 * DEEP, 1));
-    assert!(found[0].vault_path.len() > 14_000);
-    assert_eq!(scene.repair(Mode::Act).len(), 1);
-    assert_eq!(scene.check(Depth::Full).0, []);
-    // What the standard library has takes a descriptor for each directory on the way.
-    assert!(Command::new("rm").arg("-rf").arg(scene.path()).status().unwrap().success());
 }
 
 /// The contents of all files in the vault and its lost+found, but for the lists.
