@@ -178,6 +178,10 @@ impl Walk<'_> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
+            // What is ours holds no file of the vault; what a repair has moved away is to stay what it is.
+            if name.to_bytes().starts_with(OURS) && !name.to_bytes().starts_with(LONG) {
+                continue;
+            }
             let here = || path.join(OsStr::from_bytes(name.to_bytes()));
             let kind = kind_of(dir, &entry)?;
             if kind == FileType::Directory {
@@ -186,7 +190,7 @@ impl Walk<'_> {
                     name: name.to_owned(),
                     path: here(),
                 });
-            } else if kind == FileType::RegularFile && (!name.to_bytes().starts_with(OURS) || name.to_bytes().starts_with(LONG)) {
+            } else if kind == FileType::RegularFile {
                 let found = self.find(dir, name, here(), send);
                 if found.is_err() {
                     return Ok(found);
