@@ -26,7 +26,7 @@ pub(crate) trait Home: Send + Sync {
     fn put_aside(&self) -> Result<String>;
     /// Makes every file around durable.
     fn sync_all(&self) -> Result<()>;
-    /// Whether it was begun by the user that we are: then where we may not look, nothing was changed.
+    /// Whether it was begun by the user that we are.
     fn is_ours(&self) -> Result<bool>;
     /// What the directory is.
     fn stat(&self) -> Result<FileStat>;

@@ -11,7 +11,7 @@ use super::replay::{self, Replay};
 use super::tale::FileState;
 use super::{Access, Journal, thread, walk};
 use crate::keys::{ContentKey, JournalKey, MasterKey};
-use crate::sys::disk::{Durability, FileId, Kept, Moment};
+use crate::sys::disk::{Durability, FileId, FileStat, Kept, Moment};
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
@@ -139,8 +139,8 @@ pub(super) struct Recovery {
     /// The journal's file, and what it says, if that could be read.
     pub(super) log: Option<(Kept, Replay)>,
     pub(super) place: Place,
-    /// Whether the user that we are wrote it.
-    is_ours: bool,
+    /// When the journal was begun, if it was by the user that we are.
+    begun: Option<Moment>,
     /// When the journal's file was written to last.
     pub(super) written: Moment,
     /// Which file of the journal each turned out to be. Leaf lock.
@@ -186,11 +186,12 @@ impl Recovery {
             damage,
             ..Report::default()
         };
+        let stat = disk.stat()?;
         Ok(Self {
             journal: Arc::clone(journal),
             content,
-            is_ours: journal.home.is_ours()?,
-            written: disk.stat()?.modified,
+            begun: if journal.home.is_ours()? { stat.born } else { None },
+            written: stat.modified,
             log: replay.map(|replay| (disk, replay)),
             place,
             claims: Mutex::default(),
@@ -210,8 +211,10 @@ impl Recovery {
     }
 
     /// Something could not be looked at in which a file of the journal may be.
-    pub(super) fn miss(&self, path: PathBuf, errno: Errno) {
-        if errno == Errno::ACCESS && self.is_ours {
+    pub(super) fn miss(&self, path: PathBuf, errno: Errno, stat: Option<&FileStat>) {
+        // What we may not look at, and what has not been changed since the journal was begun, we could not look at then either.
+        let is_old = |stat: &FileStat| self.begun.is_some_and(|begun| stat.changed < begun);
+        if errno == Errno::ACCESS && stat.is_some_and(is_old) {
             return;
         }
         self.missed.lock().get_or_insert((path, errno));

@@ -141,16 +141,16 @@ impl Walk<'_> {
             // What some filesystems have in their root was never ours.
             Err(Errno::ACCESS) if next.path == Path::new("lost+found") => None,
             Err(errno) => {
-                self.miss(&next.path, errno);
+                self.miss(&next.path, errno, stat_at(next.parent.as_fd(), &next.name));
                 None
             }
         }
     }
 
-    /// Something could not be looked at.
-    fn miss(&self, path: &Path, errno: Errno) {
+    /// Something, of which this `stat` was taken, could not be looked at.
+    fn miss(&self, path: &Path, errno: Errno, stat: Result<FileStat>) {
         log::error!("cannot look for files to recover in {}: {errno}", path.display());
-        self.recovery.miss(path.to_owned(), errno);
+        self.recovery.miss(path.to_owned(), errno, stat.ok().as_ref());
     }
 
     fn list_one(&self, dir: &Arc<OwnedFd>, path: &Path, send: &SyncSender<Found>, pending: &mut Vec<Pending>) -> Outcome {
@@ -166,7 +166,7 @@ impl Walk<'_> {
             Access::ReadOnly => list(),
         };
         if let Err(errno) = listed {
-            self.miss(path, errno);
+            self.miss(path, errno, stat_at(dir.as_fd(), c""));
         }
         outcome
     }
@@ -208,7 +208,7 @@ impl Walk<'_> {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => {
-                self.miss(&path, errno);
+                self.miss(&path, errno, stat_at(dir.as_fd(), c""));
                 return Ok(());
             }
         };
@@ -226,7 +226,7 @@ impl Walk<'_> {
                 let _ = send.send(Found { file, stat, role, path });
             }
             (Err(errno), Role::Named(_)) => return Err(Error::File { path, errno }),
-            (Err(errno), Role::Perhaps) => self.miss(&path, errno),
+            (Err(errno), Role::Perhaps) => self.miss(&path, errno, Ok(stat)),
             (Err(errno), Role::New | Role::Other) => log::error!("cannot open {} to recover it: {errno}", path.display()),
         }
         Ok(())

@@ -54,6 +54,14 @@ pub(crate) fn leave(vault: &Vault, who: Who) {
     assert!(vault.path().join("plainview.journal").exists());
 }
 
+/// The one directory in the vault that belongs to it.
+fn the_directory(vault: &Vault) -> std::path::PathBuf {
+    let mut entries = fs::read_dir(vault.path()).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .find(|path| path.is_dir() && !path.to_string_lossy().contains("somebody"))
+        .unwrap()
+}
+
 fn kill(vault: &Vault, mounted: Mounted<'_>) {
     mounted.kill();
     detach(vault.point());
@@ -196,11 +204,7 @@ fn a_directory_that_is_not_ours_to_search_keeps_the_journal() {
     let who = Who::User;
     let vault = Vault::new(Options::of(who));
     leave(&vault, who);
-    let directory = fs::read_dir(vault.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .find(|path| path.is_dir());
-    let directory = directory.unwrap();
+    let directory = the_directory(&vault);
     std::os::unix::fs::chown(&directory, Some(0), Some(0)).unwrap();
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
     run(&mut vault.mount_command(who, &["-f"]))
@@ -209,6 +213,31 @@ fn a_directory_that_is_not_ours_to_search_keeps_the_journal() {
     std::os::unix::fs::chown(&directory, Some(who.uid()), Some(who.gid())).unwrap();
     let mounted = vault.mount_as(who, &[]);
     mounted.enter(assert_recovered);
+    mounted.unmount();
+}
+
+/// One that could not be searched when the journal was written, either, holds nothing of it, though other files have gone since.
+#[test]
+fn a_directory_that_never_was_ours_to_search_is_left_alone() {
+    if !root_or_skip() {
+        return;
+    }
+    let who = Who::User;
+    let vault = Vault::new(Options::of(who));
+    let directory = vault.path().join("of somebody else");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+    leave(&vault, who);
+    for file in fs::read_dir(vault.path().join(the_directory(&vault))).unwrap().take(3) {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let mounted = vault.mount_as(who, &[]);
+    mounted.enter(|path| {
+        assert_eq!(
+            fs::read_dir(path.join("directory")).unwrap().count(),
+            usize::try_from(FILES - 3).unwrap()
+        )
+    });
     mounted.unmount();
 }
 
