@@ -119,6 +119,7 @@ impl View {
             }
         }
         let (mark, stat) = self.with_handle(&inode, |fd| {
+            let _attributes = inode.attributes.lock();
             change_owner(fd, changes)?;
             if let Some(mode) = changes.mode {
                 descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;

@@ -37,6 +37,7 @@ impl View {
                 privileges.apply(&inode, fd)
             }
             Origin::Cache => {
+                let _attributes = inode.attributes.lock();
                 let before = rustix::fs::fstat(fd)?;
                 contents.write_at(fd, offset, data)?;
                 privileges.apply(&inode, fd)?;

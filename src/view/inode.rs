@@ -86,6 +86,9 @@ pub(super) struct Inode {
     pub(super) moving: Mutex<()>,
     /// Held while an entry of this directory is replaced and it gets its times back, so that two do not hinder each other. Taken after `moving`, before the leaves.
     pub(super) replacing: Mutex<()>,
+    /// Held while its mode, owner or times are set, and while a write is under way that is to leave them as they were, so that neither undoes the other. Taken after a file's
+    /// own lock, before those of its contents.
+    pub(super) attributes: Mutex<()>,
     /// The id of a directory, once it was needed. Leaf lock.
     pub(super) dir_id: RwLock<Option<DirId>>,
     /// Its known entries: none for the root, one for another directory. None also when the last known one was removed. Changed only with the table locked for
@@ -134,6 +137,7 @@ impl Inode {
             open: Mutex::new(Weak::new()),
             moving: Mutex::new(()),
             replacing: Mutex::new(()),
+            attributes: Mutex::new(()),
             dir_id: RwLock::new(None),
             places: Mutex::new(Vec::new()),
             seen: Mutex::new(Stamp::of(stat)),
