@@ -139,8 +139,9 @@ pub(super) struct Recovery {
     /// The journal's file, and what it says, if that could be read.
     pub(super) log: Option<(Kept, Replay)>,
     pub(super) place: Place,
-    /// Whether the user that we are wrote it.
+    /// Whether the user that we are wrote it, and when its file was made.
     is_ours: bool,
+    begun: Option<Moment>,
     /// When the journal's file was written to last.
     pub(super) written: Moment,
     /// Which file of the journal each turned out to be. Leaf lock.
@@ -168,7 +169,7 @@ impl Recovery {
     /// Reads the journal.
     pub(super) fn begin(journal: &Arc<Journal>, disk: Kept, content: ContentKey) -> Result<Self> {
         let replay = replay::read(&*disk, &journal.key)?;
-        let root = journal.home.stat()?;
+        let (root, file) = (journal.home.stat()?, disk.stat()?);
         let same_root = replay.as_ref().is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
         let place = match (same_root, root.born) {
             (true, Some(_)) => Place::Same,
@@ -190,7 +191,8 @@ impl Recovery {
             journal: Arc::clone(journal),
             content,
             is_ours: journal.home.is_ours()?,
-            written: disk.stat()?.modified,
+            begun: file.born,
+            written: file.modified,
             log: replay.map(|replay| (disk, replay)),
             place,
             claims: Mutex::default(),
@@ -209,11 +211,14 @@ impl Recovery {
         self.files().len().saturating_sub(self.claims.lock().len())
     }
 
-    /// Something could not be looked at in which a file of the journal may be.
-    pub(super) fn miss(&self, path: PathBuf, errno: Errno) {
-        if errno == Errno::ACCESS && self.is_ours {
+    /// Something could not be looked at in which a file of the journal may be; it was changed last at the moment `changed`, if that is known.
+    pub(super) fn miss(&self, path: PathBuf, errno: Errno, changed: Option<Moment>) {
+        // What denied itself to us all the time was not changed by us.
+        let is_older = matches!((changed, self.begun), (Some(changed), Some(begun)) if changed < begun);
+        if errno == Errno::ACCESS && self.is_ours && is_older {
             return;
         }
+        log::error!("cannot look for files to recover in {}: {errno}", path.display());
         self.missed.lock().get_or_insert((path, errno));
     }
 

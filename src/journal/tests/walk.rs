@@ -225,7 +225,7 @@ fn the_journal_is_not_thrown_away_while_not_everything_was_searched() {
     let journal = Journal::new(home, Arc::new(JournalKey::derive(&master(3))), Access::ReadWrite, SIZE).unwrap();
     let before = fs::read(place.journal()).unwrap();
     let recovery = Recovery::begin(&journal, disk, ContentKey::derive(&master(3))).unwrap();
-    recovery.miss(PathBuf::from("deep"), Errno::IO);
+    recovery.miss(PathBuf::from("deep"), Errno::IO, None);
     let (gone, path, errno) = (files.len(), PathBuf::from("deep"), Errno::IO);
     assert_eq!(recovery.finish(), Err(Error::NotSearched { gone, path, errno }));
     assert!(fs::read(place.journal()).unwrap() == before);
