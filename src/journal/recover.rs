@@ -11,7 +11,7 @@ use super::replay::{self, Replay};
 use super::tale::FileState;
 use super::{Access, Journal, thread, walk};
 use crate::keys::{ContentKey, JournalKey, MasterKey};
-use crate::sys::disk::{Durability, FileId, FileStat, Kept, Moment};
+use crate::sys::disk::{Durability, FileId, Kept, Moment};
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
@@ -139,7 +139,8 @@ pub(super) struct Recovery {
     /// The journal's file, and what it says, if that could be read.
     pub(super) log: Option<(Kept, Replay)>,
     pub(super) place: Place,
-    /// When the journal was begun, if it was by the user that we are.
+    /// Whether the user that we are wrote it, and when its file was made.
+    is_ours: bool,
     begun: Option<Moment>,
     /// When the journal's file was written to last.
     pub(super) written: Moment,
@@ -168,7 +169,7 @@ impl Recovery {
     /// Reads the journal.
     pub(super) fn begin(journal: &Arc<Journal>, disk: Kept, content: ContentKey) -> Result<Self> {
         let replay = replay::read(&*disk, &journal.key)?;
-        let root = journal.home.stat()?;
+        let (root, file) = (journal.home.stat()?, disk.stat()?);
         let same_root = replay.as_ref().is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
         let place = match (same_root, root.born) {
             (true, Some(_)) => Place::Same,
@@ -186,12 +187,12 @@ impl Recovery {
             damage,
             ..Report::default()
         };
-        let stat = disk.stat()?;
         Ok(Self {
             journal: Arc::clone(journal),
             content,
-            begun: if journal.home.is_ours()? { stat.born } else { None },
-            written: stat.modified,
+            is_ours: journal.home.is_ours()?,
+            begun: file.born,
+            written: file.modified,
             log: replay.map(|replay| (disk, replay)),
             place,
             claims: Mutex::default(),
@@ -210,13 +211,14 @@ impl Recovery {
         self.files().len().saturating_sub(self.claims.lock().len())
     }
 
-    /// Something could not be looked at in which a file of the journal may be.
-    pub(super) fn miss(&self, path: PathBuf, errno: Errno, stat: Option<&FileStat>) {
-        // What we may not look at, and what has not been changed since the journal was begun, we could not look at then either.
-        let is_old = |stat: &FileStat| self.begun.is_some_and(|begun| stat.changed < begun);
-        if errno == Errno::ACCESS && stat.is_some_and(is_old) {
+    /// Something could not be looked at in which a file of the journal may be; it was changed last at the moment `changed`, if that is known.
+    pub(super) fn miss(&self, path: PathBuf, errno: Errno, changed: Option<Moment>) {
+        // What denied itself to us all the time was not changed by us.
+        let is_older = matches!((changed, self.begun), (Some(changed), Some(begun)) if changed < begun);
+        if errno == Errno::ACCESS && self.is_ours && is_older {
             return;
         }
+        log::error!("cannot look for files to recover in {}: {errno}", path.display());
         self.missed.lock().get_or_insert((path, errno));
     }
 

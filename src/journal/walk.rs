@@ -43,7 +43,7 @@ type Outcome = std::result::Result<(), Error>;
 /// Shows every file below `root` to the recovery.
 ///
 /// # Errors
-/// What the operating system says of a file that the journal names; what else cannot be looked at is logged, and the recovery told of it.
+/// What the operating system says of a file that the journal names; the recovery is told of what else cannot be looked at.
 pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, watch: &(dyn Fn(Progress) + Sync)) -> Outcome {
     // Each directory on the way down is open, and the files that the journal is about.
     limits::raise_descriptors();
@@ -141,16 +141,11 @@ impl Walk<'_> {
             // What some filesystems have in their root was never ours.
             Err(Errno::ACCESS) if next.path == Path::new("lost+found") => None,
             Err(errno) => {
-                self.miss(&next.path, errno, stat_at(next.parent.as_fd(), &next.name));
+                let changed = stat_at(next.parent.as_fd(), &next.name).ok().map(|stat| stat.changed);
+                self.recovery.miss(next.path.clone(), errno, changed);
                 None
             }
         }
-    }
-
-    /// Something, of which this `stat` was taken, could not be looked at.
-    fn miss(&self, path: &Path, errno: Errno, stat: Result<FileStat>) {
-        log::error!("cannot look for files to recover in {}: {errno}", path.display());
-        self.recovery.miss(path.to_owned(), errno, stat.ok().as_ref());
     }
 
     fn list_one(&self, dir: &Arc<OwnedFd>, path: &Path, send: &SyncSender<Found>, pending: &mut Vec<Pending>) -> Outcome {
@@ -166,7 +161,8 @@ impl Walk<'_> {
             Access::ReadOnly => list(),
         };
         if let Err(errno) = listed {
-            self.miss(path, errno, stat_at(dir.as_fd(), c""));
+            let changed = stat_at(dir.as_fd(), c"").ok().map(|stat| stat.changed);
+            self.recovery.miss(path.to_owned(), errno, changed);
         }
         outcome
     }
@@ -208,7 +204,7 @@ impl Walk<'_> {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(()),
             Err(errno) => {
-                self.miss(&path, errno, stat_at(dir.as_fd(), c""));
+                self.recovery.miss(path, errno, None);
                 return Ok(());
             }
         };
@@ -225,8 +221,8 @@ impl Walk<'_> {
                 // The workers are there as long as this goes on.
                 let _ = send.send(Found { file, stat, role, path });
             }
-            (Err(errno), Role::Named(_)) => return Err(Error::File { path, errno }),
-            (Err(errno), Role::Perhaps) => self.miss(&path, errno, Ok(stat)),
+            (Err(errno), Role::Named(_)) if self.access == Access::ReadWrite => return Err(Error::File { path, errno }),
+            (Err(errno), Role::Named(_) | Role::Perhaps) => self.recovery.miss(path, errno, Some(stat.changed)),
             (Err(errno), Role::New | Role::Other) => log::error!("cannot open {} to recover it: {errno}", path.display()),
         }
         Ok(())
