@@ -5,9 +5,10 @@
     decode.py [--passfile F] --list VAULT   print plaintext path, size and vault path, separated by tabs
     decode.py --vectors                     print tests/vectors.json, made by scripts/vectors.py
 The password of a password slot is the first line of F or of stdin. Damage is one line on stderr (vault path, record, reason); what is damaged
-is left out, the rest is decoded, and the exit code is 1. Fifos, sockets and devices are skipped.
+is left out, the rest is decoded, and the exit code is 1. Fifos, sockets and devices are skipped. A vault that was not unmounted is decoded as its
+journal has it; nothing in it is changed.
 Vectors: an object of sections; each entry has the inputs of one piece of the format and its result, bytes in hex, under the keys in "keys"."""
-import argparse, base64, os, re, stat, sys, tomllib
+import argparse, base64, os, re, shutil, stat, struct, subprocess, sys, tempfile, tomllib
 from argon2.low_level import Type, hash_secret_raw
 from blake3 import blake3
 from Crypto.Cipher import AES
@@ -96,12 +97,99 @@ def decode_records(keys, size, source, target):
         else: target.write(open_record(key, mac_key, i, 4096, sealed))
     target.write(open_record(key, mac_key, size // 4096, size % 4096, source.read()))
     target.truncate(size)
-def decode_file(keys, size, entry, target):
-    with open(entry, "rb") as source, open(target, "xb") as out:
-        try: size and decode_records(keys, size, source, out)
-        except (Damage, OSError):
+def decode_prefix(keys, source, target):
+    """Decodes what is good of a file that was new when its vault was left."""
+    source.seek(0)
+    if not any(header := source.read(48)): return
+    opened, i = open_header(keys, header), 0
+    while sealed := source.read(4152):
+        try: target.write(open_record(*opened[:2], i, 4096, sealed) if any(sealed) or not opened[2] else bytes(4096))
+        except Damage:
+            try: target.write(open_record(*opened[:2], i, n := int.from_bytes(sealed[:2], "little") % 4096, sealed[:n + 56]))
+            except Damage: pass
+            return
+        i += 1
+def decode_file(keys, size, source, target, is_new):
+    """Decodes an open file of `size()` bytes; of one of which `is_new()`, what is good."""
+    with open(target, "xb") as out:
+        try: size() and decode_records(keys, size(), source, out)
+        except (Damage, OSError) as error:
+            out.seek(0), out.truncate()
+            if isinstance(error, Damage) and is_new(): return decode_prefix(keys, source, out)
             os.unlink(target)
             raise
+
+# ---- the journal
+def birth(entry):
+    """Birth as in the journal, of an entry of the current directory. Python does not tell it, but stat(1) does."""
+    seconds, nanos = subprocess.check_output(["stat", "-c", "%.9W", "--", entry]).decode().split(".")
+    return struct.pack("<qI", int(seconds), int(nanos)) if int(seconds) else struct.pack("<qI", 0, 0xffffffff)
+def moment(data): return struct.unpack("<qI", data)
+class Journaled:
+    """A file as the journal has it."""
+    def __init__(self, base, payload):
+        self.shown = self.length = base
+        self.inode, self.birth, self.salts = payload[:8], payload[8:20], {payload[20:]}
+        self.over, self.entries, self.in_place, self.changed, self.committed = [], [], False, False, False
+    def settle(self):
+        """Takes in what is committed, and forgets the rest."""
+        entries, self.entries = self.entries, []
+        self.changed |= any(kind == 6 for _, kind, _, _ in entries)
+        upto, self.length = max(((int.from_bytes(p[:8], "little"), v) for _, kind, v, p in entries if kind == 5),
+                                default=(0, self.length), key=lambda commit: commit[0])
+        for end, kind, value, payload in entries:
+            if end > upto: continue
+            if kind == 2: self.over.append((value, payload))
+            if kind == 2 and value <= 8 and value + len(payload) >= 32: self.salts.add(payload[8 - value:32 - value])
+            if kind == 3: self.over.append((value, int.from_bytes(payload, "little")))
+            if kind in (4, 7): self.over = [(at, cut(data, value - at)) for at, data in self.over if at < value]
+            if kind == 4: self.shown = value if self.in_place else min(self.shown, value)
+            if kind in (4, 7): self.in_place = kind == 7
+        if self.in_place: self.shown = max(self.shown, self.length)
+        self.changed, self.committed, self.in_place = self.changed or upto > 0, self.committed or upto > 0, False
+    def open(self, entry):
+        """The file, laid out as a temporary one."""
+        file = tempfile.TemporaryFile()
+        with open(entry, "rb") as source: shutil.copyfileobj(source, file)
+        file.truncate(min(self.shown, file.tell())), file.truncate(self.length)
+        for at, data in self.over:
+            file.seek(at)
+            if isinstance(data, bytes): file.write(data)
+            else:
+                for start in range(at, min(at + data, self.length), 1 << 20): file.write(bytes(min(1 << 20, at + data - start)))
+        file.truncate(self.length), file.seek(0)
+        return file
+def cut(data, length): return data[:length] if isinstance(data, bytes) else min(data, length)
+class Journal:
+    """The journal in the current directory, the vault's root, if there is one."""
+    def __init__(self, keys):
+        self.files, self.since = {}, None
+        if not os.path.lexists("plainview.journal"): return
+        need(os.path.isfile("plainview.journal") and not os.path.islink("plainview.journal"), "is no regular file")
+        with open("plainview.journal", "rb") as file: data = file.read()
+        slots = [slot for slot in (data[:80], data[4096:4176]) if slot[:8] == b"PLVJ\1\0\0\0" and slot[64:] == keyed(keys["journal"], slot[:64], 16)]
+        need(slots, "no header can be read")
+        slot = max(slots, key=lambda slot: int.from_bytes(slot[8:16], "little"))
+        epoch, self.since, at = slot[16:32], moment(slot[32:44]), 8192
+        self.here = slot[44:64] == struct.pack("<Q", os.stat(".").st_ino) + birth(b".") and moment(slot[52:64])[1] < 0xffffffff
+        tag = epoch
+        while len(data) - at >= 48:
+            length, kind, number, value, _ = struct.unpack_from("<IIQQQ", data, at)
+            end = at + 32 + length + 16
+            if length > 1 << 24 or data[end - 16:end] != keyed(keys["journal"], epoch + tag + data[at:end - 16], 16): break
+            payload, tag, at = data[at + 32:end - 16], data[end - 16:end], end
+            if kind == 1: self.files[number] = Journaled(value, payload)
+            elif kind == 8: [file.settle() for file in self.files.values()]
+            elif number in self.files: self.files[number].entries.append((end, kind, value, payload))
+        [file.settle() for file in self.files.values()]
+    def find(self, entry, info):
+        """What there is about a file that is to be read otherwise than it is on disk."""
+        for file in (file for file in self.files.values() if file.changed):
+            if self.here and struct.pack("<Q", info.st_ino) == file.inode and birth(entry) == file.birth: return file
+            if not self.here:
+                with open(entry, "rb") as source: salt = source.read(32)[8:]
+                if any(salt) and salt in file.salts: return file
+    def is_new(self, entry): return bool(self.since) and moment(birth(entry)) >= self.since
 
 # ---- names, in the current directory
 def read_small(entry):
@@ -133,6 +221,7 @@ class Walk:
     """Decodes the vault in the current directory into the directory `out`, or lists it where `out` is None."""
     def __init__(self, config, keys, out):
         self.encrypted, self.keys, self.out, self.links, self.failed = config["names"] == "encrypted", keys, out, {}, False
+        self.journal = Journal(keys)
 
     def directory(self, where, plain, identity):
         for entry in sorted(os.listdir(b".")):
@@ -145,12 +234,16 @@ class Walk:
         plain += decode_name(self.keys, identity, name) if self.encrypted else entry
         info, size, target = os.lstat(entry), "-", self.out and self.out + plain
         kind, inode = stat.S_IFMT(info.st_mode), (info.st_dev, info.st_ino)
-        if kind == stat.S_IFREG: size = plain_size(info.st_size)
+        over = self.journal.find(entry, info) if kind == stat.S_IFREG else None
+        def length(): return plain_size(over.length if over else info.st_size)
+        is_new = lambda: not (over and over.committed) and self.journal.is_new(entry)
+        if kind == stat.S_IFREG: size = size if target else length()
         elif kind == stat.S_IFLNK: size = len(content := decode_target(self.keys, entry) if self.encrypted else os.readlink(entry))
         elif kind != stat.S_IFDIR: return say(where, "skipped: a fifo, socket or device")
         if not target: print(show(plain), size, show(where), sep="\t")
         elif inode in self.links: return os.link(self.links[inode], target, follow_symlinks=False)
-        elif kind == stat.S_IFREG: decode_file(self.keys, size, entry, target)
+        elif kind == stat.S_IFREG:
+            with over.open(entry) if over else open(entry, "rb") as source: decode_file(self.keys, length, source, target, is_new)
         elif kind == stat.S_IFLNK: os.symlink(content, target)
         else: os.mkdir(target, 0o700)
         if kind == stat.S_IFDIR:
@@ -191,7 +284,8 @@ def main():
     try: config, keys = unlock(read_small("plainview.toml"), password)
     except Damage as error: sys.exit(f"plainview.toml: {error}")
     sys.setrecursionlimit(100000)
-    walk = Walk(config, keys, out)
+    try: walk = Walk(config, keys, out)
+    except Damage as error: sys.exit(f"plainview.journal: {error}")
     walk.directory(b"", b"", keyed(keys["directories"], b"root", 16))
     if out: walk.metadata(b".", os.lstat("."), b".", out)
     sys.exit(walk.failed)

@@ -5,8 +5,9 @@
 
 use crate::error::Result;
 use crate::name::{CipherName, DirId, PlainName};
+use crate::sys::descriptor;
 pub use crate::sys::disk::{Durability, SeekTo};
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, Stat, Timestamps};
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -105,6 +106,13 @@ pub trait Folder: Send + Sync {
     /// Whether `stat`, which says of a file on disk what was not seen of it before, was brought about by the folder itself, which may write late what it was given.
     fn has_left(&self, _stat: &Stat) -> bool {
         false
+    }
+    /// Sets the times of a file, so that they hold: also where the folder writes to it late, and gives it back the times that it had.
+    ///
+    /// # Errors
+    /// As utimensat(2).
+    fn set_times(&self, file: BorrowedFd<'_>, times: &Timestamps) -> rustix::io::Result<()> {
+        descriptor::set_times(file, times)
     }
     /// Brings everything to disk that the folder holds back. The last call; nothing is changed any more.
     ///

@@ -5,9 +5,10 @@
 //! a [`secret`] is zeroed when dropped; a [`password`] comes from a person or a program and is made slow to guess; [`keys`] are derived from each other,
 //! and `plainview.toml` keeps the master key; a [`record`] is 4 KiB of a file, sealed; a [`name`] is an entry of a directory, sealed;
 //! a [`journal`] makes what was written to a file outlast a power cut; a [`folder`] is what any kind of encrypted folder
-//! can do, a [`vault`] is the kind that plainview makes, and a [`recipe`] folder one that a well-known Python program made; the [`view`] shows a folder in the clear; [`fuse`] lets the kernel ask it, and an [`import`] moves
+//! can do, a [`vault`] is the kind that plainview makes, and a [`recipe`] folder one that a well-known Python program made; the [`view`] shows a folder in the clear, and a [`check`] looks at a vault without one; [`fuse`] lets the kernel ask it, and an [`import`] moves
 //! what one view shows into another; [`mount`] starts and ends what the kernel asks; [`cli`] is what people type.
 
+pub mod check;
 pub mod cli;
 pub mod error;
 pub mod folder;

@@ -1,7 +1,7 @@
 //! The arguments of every command, as they are spelled.
 
 use super::exit::Failure;
-use super::{init, journal};
+use super::{CheckArgs, SalvageArgs, init, journal};
 use crate::password::{self, Asking, Password, Source};
 use crate::recipe::{KeyError, RecipeKey};
 use clap::{Args, Parser, Subcommand};
@@ -45,6 +45,10 @@ pub enum Command {
     Recipe(RecipeCommand),
     /// Move a recipe folder into a vault
     Import(ImportArgs),
+    /// Look for damage in a vault that is not mounted, and repair it
+    Check(CheckArgs),
+    /// Save what can still be read of a damaged file
+    Salvage(SalvageArgs),
 }
 
 /// Arguments of `plainview init`.

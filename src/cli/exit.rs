@@ -30,6 +30,8 @@ pub enum Code {
     Exists,
     /// 17: not everything was imported.
     Incomplete,
+    /// 26: `check` found damage, or `salvage` could not read everything.
+    DamageFound,
 }
 
 impl Code {
@@ -47,6 +49,7 @@ impl Code {
             Self::Newer => 14,
             Self::Exists => 16,
             Self::Incomplete => 17,
+            Self::DamageFound => 26,
         }
     }
 }

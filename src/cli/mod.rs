@@ -4,6 +4,9 @@
 //! the environment.
 
 mod args;
+mod check;
+mod check_args;
+mod check_lines;
 pub mod exit;
 mod import;
 mod info;
@@ -12,11 +15,13 @@ mod journal;
 mod mount;
 mod progress;
 mod recipe;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod umount;
 
 pub use args::*;
+pub use check_args::*;
 
 use exit::{Code, Failure};
 use rustix::fs::{Mode, OFlags};
@@ -37,6 +42,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),
         Command::Import(args) => import::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Salvage(args) => salvage::run(args),
     }
 }
 

@@ -21,6 +21,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// There are so many bytes, as is known now.
+    pub(super) fn set_total(&self, total: u64) {
+        self.0.set_length(total);
+    }
+
     /// So many bytes are done.
     pub(super) fn set(&self, done: u64) {
         if self.0.is_hidden() && self.0.elapsed() >= SOON && std::io::stderr().is_terminal() {

@@ -15,6 +15,9 @@ use std::sync::atomic::Ordering;
 /// Zeros for where a filesystem makes no holes.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
+/// Of how many files it is remembered what a checkpoint did to them.
+const TRACES_MAX: usize = 4096;
+
 /// What of a file tells whether somebody changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -91,7 +94,35 @@ impl Journal {
 /// What is remembered for those who look at files.
 impl Journal {
     fn trace(&self, file: &JournaledFile, trace: Trace) {
-        self.traces.lock().insert(file.id, trace);
+        let mut traces = self.traces.lock();
+        if traces.len() >= TRACES_MAX {
+            // What is forgotten passes for a change by others, and is read anew.
+            traces.clear();
+        }
+        traces.insert(file.id, trace);
+    }
+
+    /// Calls `action`, which sets the times of a file, when no checkpoint is about to set them back.
+    pub(crate) fn setting_times<T>(&self, id: FileId, action: impl FnOnce() -> T) -> T {
+        let file = self.enrolled_file(id);
+        let _times = file.as_ref().map(|file| file.times.lock());
+        if let Some(file) = &file {
+            file.state.write().modified = None;
+        }
+        action()
+    }
+
+    /// The length on disk of a file of which `stat` was taken: what it will be where something lies over it, and what it has become where that was so until just now.
+    pub(crate) fn len_of(&self, stat: &rustix::fs::Stat) -> u64 {
+        let id = FileId::of(stat);
+        let seen = Stamp::of_stat(stat);
+        if let Some(file) = self.enrolled_file(id) {
+            return file.len();
+        }
+        match self.traces.lock().get(&id) {
+            Some(Trace::Left(left)) if left.changed >= seen.changed => left.len,
+            Some(Trace::Left(_) | Trace::Busy) | None => seen.len,
+        }
     }
 
     /// Whether what `stat` says of a file that was not seen so before is our own late doing.
@@ -119,21 +150,22 @@ impl JournaledFile {
             return Err(Errno::IO);
         }
         let state = self.state.read();
-        let (is_dirty, is_committed, len) = (state.changes > state.durable_changes, state.is_committed(), state.len);
+        let (is_dirty, is_committed) = (state.changes > state.durable_changes, state.is_committed());
         drop(state);
         if is_dirty {
-            kept.sync(Durability::Data)?;
+            self.sync_itself(kept, Durability::Data)?;
         }
         self.all_durable();
-        if !is_committed {
-            self.state.write().committed = len;
-            self.append_commit(len, None, kept.stat()?.modified);
+        if !is_committed && let Some(commitment) = self.commitment(kept.stat()?.modified) {
+            self.state.write().committed = commitment.len;
+            self.append_commit(commitment);
         }
         Ok(())
     }
 
     /// Writes what lies over the file into it. Its time of modification stays. May be done again.
-    fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+    pub(super) fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+        let _times = self.times.lock();
         let state = self.state.read();
         if state.overlay.is_empty() && state.visible == state.disk_len && state.disk_len == state.len {
             return Ok(());
@@ -165,7 +197,7 @@ impl JournaledFile {
     }
 
     /// What lay over the file is in it, durably, and the journal was begun anew.
-    fn written_into(&self) {
+    pub(super) fn written_into(&self) {
         let mut state = self.state.write();
         let before = state.overlay.held();
         state.overlay = Default::default();

@@ -4,12 +4,12 @@
 
 use super::Journal;
 use super::format::{Entry, Identity};
-use super::log::Position;
+use super::log::{Position, Room};
 use super::over::Over;
 use super::overlay::Overlay;
-use super::replay::SALT_AT;
+use super::tale::SALT_AT;
 use crate::keys::SALT_LEN;
-use crate::sys::disk::{Backing, FileId, Kept, Moment, read_full_at};
+use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rustix::io::Result;
 use std::sync::Arc;
@@ -30,6 +30,10 @@ pub(crate) struct JournaledFile {
     pub(super) state: RwLock<State>,
     /// Whether what is on disk is half of a change, which a failure left and which could not be undone yet.
     pub(super) unsettled: AtomicBool,
+    /// Held while the file itself is synced: of two at the same time the operating system tells only one that it failed.
+    syncing: Mutex<()>,
+    /// Held while a checkpoint writes to the file, until it has its time of modification again, and by who sets that. Taken before `state`.
+    pub(super) times: Mutex<()>,
 }
 
 /// What is where.
@@ -50,7 +54,7 @@ pub(super) struct State {
     /// How often the file itself was changed, and how many of these changes are durable.
     pub(super) changes: u64,
     pub(super) durable_changes: u64,
-    /// Changes that the last commit in the journal counts on.
+    /// Changes that the last commit in the journal counts on. Of two commits of the same entries, the one with more of them is the later one.
     pub(super) committed_changes: u64,
     /// What stands for the file in the journal, until that is begun anew.
     pub(super) enrolled: Option<Enrolled>,
@@ -131,6 +135,8 @@ impl JournaledFile {
             op: Mutex::new(()),
             state: RwLock::new(state),
             unsettled: AtomicBool::new(false),
+            syncing: Mutex::new(()),
+            times: Mutex::new(()),
         }
     }
 
@@ -162,9 +168,9 @@ impl JournaledFile {
             drop(news);
             self.grow_old();
         }
-        let gate = self.journal.enter(upcoming + AROUND)?;
+        let (_held, _room) = self.journal.enter(upcoming + AROUND)?;
         self.make_room(disk, upcoming, end)?;
-        let _gate = Gate::Journal { _held: gate };
+        let _gate = Gate::Journal { _held, _room };
         Ok(Operation { over, _op: op, _gate })
     }
 
@@ -172,6 +178,15 @@ impl JournaledFile {
     pub(crate) fn set_unsettled(&self, unsettled: bool) {
         let before = self.unsettled.swap(unsettled, Ordering::Relaxed);
         self.journal.unsettled_changed(before, unsettled);
+    }
+
+    /// Syncs the file itself. That it failed is remembered: the operating system says so once, and what was written may be lost whatever it says later.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn sync_itself(&self, disk: &dyn Backing, what: Durability) -> Result<()> {
+        let _syncing = self.syncing.lock();
+        disk.sync(what).inspect_err(|errno| self.journal.lost(self.id, *errno))
     }
 
     /// The file is new no more: what it has counts as committed.
@@ -232,29 +247,12 @@ impl JournaledFile {
         enrolled.last_entry = end;
         position
     }
-
-    /// Appends a commit of the file's entries before the byte `upto` of the journal, or of all of them.
-    pub(super) fn append_commit(&self, len: u64, upto: Option<u64>, modified: Moment) -> Position {
-        let mut state = self.state.write();
-        let (Some(enrolled), Ok(log)) = (&mut state.enrolled, self.journal.log()) else {
-            return Position::default();
-        };
-        let upto = upto.unwrap_or(enrolled.last_entry);
-        if let Some(commit) = enrolled.commit.filter(|_| upto < enrolled.upto) {
-            return commit;
-        }
-        let file = enrolled.number;
-        let (_, position) = log.append(&Entry::Commit { file, len, upto, modified });
-        enrolled.upto = upto;
-        enrolled.commit = Some(position);
-        position
-    }
 }
 
 /// What keeps a checkpoint away while an operation is under way.
 enum Gate<'a> {
     News { _held: RwLockReadGuard<'a, u64> },
-    Journal { _held: RwLockReadGuard<'a, ()> },
+    Journal { _held: RwLockReadGuard<'a, ()>, _room: Room<'a> },
 }
 
 /// An operation that changes a file.

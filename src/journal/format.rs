@@ -1,14 +1,15 @@
-//! The bytes of `plainview.journal`. PURE. `docs/format.md`, "The journal", in code.
+//! The bytes of `plainview.journal`: its entries; `header` has the rest. PURE. `docs/format.md`, "The journal", in code.
 //!
 //! ```text
 //! journal = slot 0 (4096) . slot 1 (4096) . entry*
 //! slot    = "PLVJ" . format u32 . turn u64 . epoch (16) . since (12) . root's inode u64 . root's birth (12) . tag (16) . zeros
-//! entry   = length u32 . kind u32 . file u64 . value u64 . payload (length) . tag (16)
-//! tag     = keyed BLAKE3(journal key; tag of the entry before . the entry's bytes before the tag), 16 bytes; before the first is the epoch
+//! entry   = length u32 . kind u32 . file u64 . value u64 . durable u64 . payload (length) . tag (16)
+//! tag     = keyed BLAKE3(journal key; epoch . tag of the entry before . the entry's bytes before the tag), 16 bytes; before the first is the epoch
 //! ```
 //!
 //! The tags are a chain that begins at the epoch, which is random: an entry is read only if all before it are whole, and what is left over behind the end of a
-//! journal that was begun anew never fits.
+//! journal that was begun anew never fits. Each entry says up to which byte the journal was durable when it was appended: where the chain breaks before that,
+//! it was no crash that broke it.
 
 use crate::keys::{JournalKey, SALT_LEN};
 use crate::sys::disk::Moment;
@@ -18,82 +19,24 @@ pub(super) const SLOT_LEN: u64 = 4096;
 /// Where the entries begin.
 pub(super) const ENTRIES_AT: u64 = 2 * SLOT_LEN;
 /// Bytes of an entry before its payload.
-pub(super) const HEAD_LEN: usize = 24;
+pub(super) const HEAD_LEN: usize = 32;
 /// Bytes of a tag, and of an epoch.
 pub(super) const TAG_LEN: usize = 16;
 /// Longest payload. What is longer is written as several entries.
 pub(super) const PAYLOAD_MAX: usize = 1 << 24;
 
-const MAGIC: [u8; 4] = *b"PLVJ";
-const FORMAT: u32 = 1;
-/// Bytes of a slot that its tag covers.
-const TAGGED_LEN: usize = 64;
 const MOMENT_LEN: usize = 12;
 
 /// A link of the chain of tags.
 pub(super) type Tag = [u8; TAG_LEN];
 
-/// What a slot holds: of two that are whole, the one with the higher turn counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Counts the headers that were written; its lowest bit says in which slot.
-    pub(super) turn: u64,
-    /// Where the chain of tags begins: random, another one whenever the journal is begun anew.
+/// What is written into every entry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    /// That of the header in force.
     pub(super) epoch: Tag,
-    /// No file that was made before has contents that were neither synced nor named in the journal.
-    pub(super) since: Moment,
-    /// The inode number and the birth of the vault's root: when they are others, this is a copy of the vault, and inode numbers tell nothing.
-    pub(super) root: (u64, Option<Moment>),
-}
-
-impl Header {
-    /// The header's bytes. The rest of the slot is zeros, or anything.
-    pub(super) fn seal(&self, key: &JournalKey) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(TAGGED_LEN + TAG_LEN);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.extend_from_slice(&self.turn.to_le_bytes());
-        bytes.extend_from_slice(&self.epoch);
-        put_moment(&mut bytes, Some(self.since));
-        bytes.extend_from_slice(&self.root.0.to_le_bytes());
-        put_moment(&mut bytes, self.root.1);
-        bytes.resize(TAGGED_LEN, 0);
-        let tag = blake3::keyed_hash(key.expose(), &bytes);
-        bytes.extend_from_slice(&tag.as_bytes()[..TAG_LEN]);
-        bytes
-    }
-
-    /// The header that a slot begins with; `None` when it is torn, or another vault's.
-    pub(super) fn open(slot: &[u8], key: &JournalKey) -> Option<Self> {
-        let (tagged, rest) = slot.split_at_checked(TAGGED_LEN)?;
-        let tag = rest.first_chunk::<TAG_LEN>()?;
-        if !fits(&blake3::keyed_hash(key.expose(), tagged), tag) {
-            return None;
-        }
-        let mut fields = Fields(tagged);
-        if fields.take()? != MAGIC || u32::from_le_bytes(fields.take()?) != FORMAT {
-            return None;
-        }
-        Some(Self {
-            turn: fields.number()?,
-            epoch: fields.take()?,
-            since: fields.moment()?.unwrap_or_default(),
-            root: (fields.number()?, fields.moment()?),
-        })
-    }
-
-    /// The one that replaces it.
-    pub(super) fn next(&self) -> Self {
-        Self {
-            turn: self.turn + 1,
-            ..*self
-        }
-    }
-
-    /// Where it is written.
-    pub(super) fn offset(&self) -> u64 {
-        (self.turn % 2) * SLOT_LEN
-    }
+    /// The byte of the file up to which the journal is durable already.
+    pub(super) durable: u64,
 }
 
 /// Which file an entry is about, as it can be found again after a crash.
@@ -129,7 +72,7 @@ pub(super) enum Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// The entry's bytes behind `out`. `chain` is the tag of the entry before, and becomes this one's.
-    pub(super) fn seal(&self, key: &JournalKey, chain: &mut Tag, out: &mut Vec<u8>) {
+    pub(super) fn seal(&self, key: &JournalKey, mark: Mark, chain: &mut Tag, out: &mut Vec<u8>) {
         let at = out.len();
         let (kind, file, value): (u32, u64, u64) = match *self {
             Self::File { file, base, .. } => (1, file, base),
@@ -145,10 +88,11 @@ impl<'a> Entry<'a> {
         out.extend_from_slice(&kind.to_le_bytes());
         out.extend_from_slice(&file.to_le_bytes());
         out.extend_from_slice(&value.to_le_bytes());
+        out.extend_from_slice(&mark.durable.to_le_bytes());
         self.put_payload(out);
         let length = u32::try_from(out.len() - at - HEAD_LEN).expect("a payload is at most PAYLOAD_MAX");
         out[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        *chain = link(key, chain, &out[at..]);
+        *chain = link(key, &mark.epoch, chain, &out[at..]);
         out.extend_from_slice(chain);
     }
 
@@ -169,22 +113,32 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// The entry whose bytes are `tagged . tag`, when it follows `chain`, which it then replaces.
-    pub(super) fn open(tagged: &'a [u8], tag: &Tag, key: &JournalKey, chain: &mut Tag) -> Option<Self> {
-        let expected = link(key, chain, tagged);
-        // Compares in constant time, which is not needed here, and costs nothing.
-        if blake3::Hash::from_bytes(wide(&expected)) != blake3::Hash::from_bytes(wide(tag)) {
+    /// The entry whose bytes are `tagged . tag`, when it belongs to `epoch` and follows `chain`, which it then replaces.
+    pub(super) fn open(tagged: &'a [u8], tag: &Tag, key: &JournalKey, epoch: &Tag, chain: &mut Tag) -> Option<Self> {
+        if !follows(tagged, tag, key, epoch, chain) {
             return None;
         }
-        let entry = Self::parse(tagged)?;
+        let entry = Self::parse(tagged).filter(Self::is_possible)?;
         *chain = *tag;
         Some(entry)
+    }
+
+    /// Whether the entry is about bytes that a file can have. No other one was ever written.
+    fn is_possible(&self) -> bool {
+        let (from, len) = match self {
+            Self::File { base: at, .. } | Self::Length { len: at, .. } | Self::Commit { len: at, .. } => (*at, 0),
+            Self::Intent { base: at, .. } | Self::InPlace { base: at, .. } => (*at, 0),
+            Self::Write { offset, bytes, .. } => (*offset, super::overlay::length(bytes.len())),
+            Self::Zero { offset, len, .. } => (*offset, *len),
+            Self::Void => (0, 0),
+        };
+        from.checked_add(len).is_some_and(|end| i64::try_from(end).is_ok())
     }
 
     fn parse(tagged: &'a [u8]) -> Option<Self> {
         let mut fields = Fields(tagged);
         let (_length, kind) = (fields.take::<4>()?, u32::from_le_bytes(fields.take()?));
-        let (file, value) = (fields.number()?, fields.number()?);
+        let (file, value, _durable) = (fields.number()?, fields.number()?, fields.number()?);
         let entry = match kind {
             1 => Self::File {
                 file,
@@ -227,47 +181,64 @@ pub(super) fn payload_len(head: &[u8; HEAD_LEN]) -> Option<usize> {
     usize::try_from(length).ok().filter(|length| *length <= PAYLOAD_MAX)
 }
 
-fn link(key: &JournalKey, chain: &Tag, tagged: &[u8]) -> Tag {
+/// Whether `head` may be that of an entry: the length of its payload then, and up to where the journal was durable. Cheap, for looking everywhere.
+pub(super) fn plausible(head: &[u8; HEAD_LEN]) -> Option<(usize, u64)> {
+    let mut fields = Fields(head);
+    let (length, kind) = (payload_len(head)?, u32::from_le_bytes(fields.take::<8>()?[4..].try_into().ok()?));
+    let (_file, _value, durable) = (fields.number()?, fields.number()?, fields.number()?);
+    let fits = match kind {
+        1 => length == 8 + MOMENT_LEN + SALT_LEN,
+        2 => true,
+        3 => length == 8,
+        5 => length == 8 + MOMENT_LEN,
+        4 | 6..=8 => length == 0,
+        _ => false,
+    };
+    fits.then_some((length, durable))
+}
+
+/// Whether the entry `tagged . tag` belongs to `epoch` and follows the one whose tag is `chain`.
+pub(super) fn follows(tagged: &[u8], tag: &Tag, key: &JournalKey, epoch: &Tag, chain: &Tag) -> bool {
+    // Compares in constant time, which is not needed here, and costs nothing.
+    blake3::Hash::from_bytes(wide(&link(key, epoch, chain, tagged))) == blake3::Hash::from_bytes(wide(tag))
+}
+
+fn link(key: &JournalKey, epoch: &Tag, chain: &Tag, tagged: &[u8]) -> Tag {
     let mut hasher = blake3::Hasher::new_keyed(key.expose());
-    hasher.update(chain).update(tagged);
+    hasher.update(epoch).update(chain).update(tagged);
     let mut tag = [0; TAG_LEN];
     hasher.finalize_xof().fill(&mut tag);
     tag
 }
 
-fn wide(tag: &Tag) -> [u8; 32] {
+pub(super) fn wide(tag: &Tag) -> [u8; 32] {
     let mut wide = [0; 32];
     wide[..TAG_LEN].copy_from_slice(tag);
     wide
 }
 
-fn fits(hash: &blake3::Hash, tag: &Tag) -> bool {
-    let computed = *hash.as_bytes().first_chunk().expect("a hash is longer than a tag");
-    blake3::Hash::from_bytes(wide(&computed)) == blake3::Hash::from_bytes(wide(tag))
-}
-
 /// Seconds i64 . nanoseconds u32; the nanoseconds are 2^32 - 1 when the moment is not known.
-fn put_moment(out: &mut Vec<u8>, moment: Option<Moment>) {
+pub(super) fn put_moment(out: &mut Vec<u8>, moment: Option<Moment>) {
     let Moment { secs, nanos } = moment.unwrap_or(Moment { secs: 0, nanos: u32::MAX });
     out.extend_from_slice(&secs.to_le_bytes());
     out.extend_from_slice(&nanos.to_le_bytes());
 }
 
 /// What is left to be taken apart.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(*taken)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 
-    fn moment(&mut self) -> Option<Option<Moment>> {
+    pub(super) fn moment(&mut self) -> Option<Option<Moment>> {
         const { assert!(MOMENT_LEN == 12) };
         let secs = i64::from_le_bytes(self.take()?);
         let nanos = u32::from_le_bytes(self.take()?);

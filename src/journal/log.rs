@@ -2,12 +2,15 @@
 //!
 //! Knows entries only as bytes of a chain; does not know what they are about. Keeps true: what is appended keeps its order; what [`Log::sync_to`] returned for is durable.
 
-use super::format::{ENTRIES_AT, Entry, Header, TAG_LEN, Tag};
+mod anew;
+
+use super::format::{ENTRIES_AT, Entry, Mark, Tag};
+use super::header::Header;
 use super::overlay::{index, length};
 use crate::keys::JournalKey;
 use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
+use anew::random;
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use rand::Rng;
 use rustix::io::Result;
 use std::sync::Arc;
 
@@ -16,6 +19,8 @@ const COLLECTED: u64 = 1 << 20;
 /// The least and the most that the file grows by.
 const STEP_MIN: u64 = 4 << 10;
 const STEP_MAX: u64 = 1 << 20;
+/// What the commits of all files take, for which there must always be space: without them no checkpoint can be made.
+const COMMITS: u64 = 32 << 10;
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A place in the journal since it was opened: grows for ever, also when the file is begun anew.
@@ -34,6 +39,18 @@ pub(super) struct Log {
     synced: Condvar,
 }
 
+/// Space in the journal that an operation was promised, until this is dropped.
+pub(super) struct Room<'a> {
+    log: &'a Log,
+    len: u64,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.log.state.lock().promised -= self.len;
+    }
+}
+
 struct State {
     header: Header,
     /// The tag of the last entry.
@@ -46,6 +63,8 @@ struct State {
     written: u64,
     /// Bytes that the file has.
     allocated: u64,
+    /// Bytes of entries that operations under way may still append.
+    promised: u64,
     /// What byte 0 of the file is as a position.
     origin: u64,
     /// How often the journal was begun anew.
@@ -78,6 +97,7 @@ impl Log {
                 tail: Vec::new(),
                 written: 0,
                 allocated,
+                promised: 0,
                 origin: 0,
                 epoch: 0,
                 syncing: false,
@@ -90,7 +110,7 @@ impl Log {
     /// The header of a new journal.
     pub(super) fn first_header(since: Moment, root: (u64, Option<Moment>)) -> Header {
         Header {
-            turn: 0,
+            turn: 1,
             epoch: random(),
             since,
             root,
@@ -101,7 +121,11 @@ impl Log {
     pub(super) fn append(&self, entry: &Entry<'_>) -> (u64, Position) {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        entry.seal(&self.key, &mut state.chain, &mut state.tail);
+        let mark = Mark {
+            epoch: state.header.epoch,
+            durable: state.durable,
+        };
+        entry.seal(&self.key, mark, &mut state.chain, &mut state.tail);
         let end = state.end();
         (end, Position(state.origin + end))
     }
@@ -121,13 +145,24 @@ impl Log {
         self.end() - ENTRIES_AT
     }
 
-    /// Makes sure that there is space on disk for `len` more bytes of entries.
+    /// Bytes of entries that are in memory, because they are not durable yet.
+    pub(super) fn collected(&self) -> u64 {
+        length(self.state.lock().tail.len())
+    }
+
+    /// Makes sure that there is space on disk for `len` more bytes of entries, beside those that were promised to others.
     ///
     /// # Errors
     /// ENOSPC.
-    pub(super) fn reserve(&self, len: u64) -> Result<()> {
+    pub(super) fn reserve(&self, len: u64) -> Result<Room<'_>> {
         let mut state = self.state.lock();
-        let wanted = state.end() + len;
+        self.make_space(&mut state, len + COMMITS)?;
+        state.promised += len;
+        Ok(Room { log: self, len })
+    }
+
+    fn make_space(&self, state: &mut State, len: u64) -> Result<()> {
+        let wanted = state.end() + state.promised + len;
         if state.allocated >= wanted {
             return Ok(());
         }
@@ -212,64 +247,4 @@ impl Log {
         }
         Ok(())
     }
-
-    /// Begins the journal anew: all its entries are void, and durably so when this returns. Nobody appends meanwhile.
-    ///
-    /// # Errors
-    /// What the operating system says; the entries are still in force then.
-    pub(super) fn restart(&self) -> Result<()> {
-        self.write_header(|header| header.epoch = random())?;
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        state.origin += state.end() - ENTRIES_AT;
-        state.durable = ENTRIES_AT;
-        state.tail = Vec::new();
-        state.written = 0;
-        state.chain = state.header.epoch;
-        state.epoch += 1;
-        Ok(())
-    }
-
-    /// Writes, durably, that no file made before `since` has contents that are in no journal and were never synced.
-    ///
-    /// # Errors
-    /// What the operating system says; it does not hold then.
-    pub(super) fn set_since(&self, since: Moment) -> Result<()> {
-        self.write_header(|header| header.since = since)
-    }
-
-    fn write_header(&self, change: impl FnOnce(&mut Header)) -> Result<()> {
-        let mut state = self.state.lock();
-        while state.syncing {
-            self.synced.wait(&mut state);
-        }
-        state.syncing = true;
-        let mut header = state.header.next();
-        change(&mut header);
-        // Into the other slot: the one in force stays whole until this one is durable.
-        let bytes = header.seal(&self.key);
-        let written = MutexGuard::unlocked(&mut state, || {
-            write_all_at(&*self.disk, &bytes, header.offset())?;
-            self.disk.sync(Durability::Data)
-        });
-        state.syncing = false;
-        self.synced.notify_all();
-        state.doubtful = written.is_err();
-        if written.is_ok() {
-            state.header = header;
-        }
-        written
-    }
-
-    /// Since when files may be unsynced.
-    pub(super) fn since(&self) -> Moment {
-        self.state.lock().header.since
-    }
-}
-
-/// A random epoch.
-fn random() -> Tag {
-    let mut epoch = [0; TAG_LEN];
-    rand::rng().fill_bytes(&mut epoch);
-    epoch
 }

@@ -4,27 +4,34 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) is the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over` and `sync` are a file that is read, changed and synced;
-//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `recover` makes the files what it says.
+//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
+//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
+//! `recover` makes the files what it says: `walk` finds them, `visit` puts one right, `verify` sees what of a new one is good.
 //!
 //! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
+mod commit;
+mod damage;
 mod file;
 mod format;
+mod header;
 mod home;
 mod log;
+mod news;
 mod over;
 mod overlay;
 mod recover;
 mod replay;
 mod room;
 mod sync;
+mod tale;
 #[cfg(test)]
 pub(crate) mod tests;
 mod thread;
 mod verify;
+mod visit;
 mod walk;
 
 use crate::keys::JournalKey;
@@ -33,10 +40,11 @@ use checkpoint::{EnrolledFiles, Trace};
 pub(crate) use file::JournaledFile;
 use file::State;
 use format::ENTRIES_AT;
+pub(crate) use home::ASIDE;
 use home::Home;
-use log::Log;
+use log::{Log, Room};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-pub use recover::{Progress, Report};
+pub use recover::{Damage, Error, Progress, Report};
 use rustix::io::{Errno, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -90,6 +98,8 @@ pub struct Journal {
     unsettled: AtomicU64,
     /// What checkpoints did to files that nobody has looked at since. Leaf lock.
     traces: Mutex<HashMap<FileId, Trace>>,
+    /// Files that could not be synced, and why: what was written to them may be lost. Leaf lock.
+    lost: Mutex<HashMap<FileId, Errno>>,
     alarm: Arc<Alarm>,
     /// This journal.
     this: Weak<Self>,
@@ -114,31 +124,24 @@ impl Journal {
             held: AtomicU64::new(0),
             unsettled: AtomicU64::new(0),
             traces: Mutex::default(),
+            lost: Mutex::default(),
             alarm: Arc::default(),
             this: this.clone(),
         }))
     }
 
-    /// The state of a file that `stat` was just taken of: the one that it has, or a new one, for which all of the file counts as committed.
-    pub(crate) fn file(&self, id: FileId, len: u64) -> Option<Arc<JournaledFile>> {
-        if let Some(file) = self.files.lock().get(&id) {
-            return Some(Arc::clone(file));
+    /// The state of a file: the one that it has, or a new one, for which all of the file counts as committed, which has `len` bytes at the moment.
+    pub(crate) fn file(&self, id: FileId, len: impl FnOnce() -> u64) -> Option<Arc<JournaledFile>> {
+        if let Some(file) = self.enrolled_file(id) {
+            return Some(file);
         }
-        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, State::known(len))))
+        // Not before: it may have been enrolled until now, and the file be shorter or longer then.
+        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, State::known(len()))))
     }
 
-    /// The state of an empty file that was made just now, at the moment `made` by the clock of its filesystem.
-    pub(crate) fn new_file(&self, id: FileId, made: Moment) -> Option<Arc<JournaledFile>> {
-        let generation = *self.news.read();
-        // Until the journal is begun nothing is told from new files; where the clock was set back, recovery would not know this one.
-        let is_new = id.dev == self.dev && self.start(Some(made)).is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
-        let state = if is_new { State::new(generation) } else { State::known(0) };
-        Some(Arc::new(JournaledFile::with(self.this.upgrade()?, id, state)))
-    }
-
-    /// The length on disk that a file will have, where something lies over it.
-    pub(crate) fn len_of(&self, id: FileId) -> Option<u64> {
-        self.files.lock().get(&id).map(|file| file.len())
+    /// A file that has entries.
+    pub(crate) fn enrolled_file(&self, id: FileId) -> Option<Arc<JournaledFile>> {
+        self.files.lock().get(&id).cloned()
     }
 
     /// Begins the journal, if that was not done: durably, before anything is changed that it is needed for. No file that was made before `since` is new.
@@ -157,9 +160,7 @@ impl Journal {
             let root = self.home.stat()?;
             let now = self.home.now()?;
             let header = Log::first_header(since.map_or(now, |since| since.min(now)), (root.id.ino, root.born));
-            let mut bytes = header.seal(&self.key);
-            bytes.resize(overlay::index(ENTRIES_AT), 0);
-            let disk = self.home.create(&bytes)?;
+            let disk = self.home.create(&header.file(&self.key))?;
             self.begin_with(Log::new(Arc::clone(&self.key), disk, header, header.epoch, ENTRIES_AT, self.size)?);
         }
         Ok(())
@@ -183,22 +184,25 @@ impl Journal {
     ///
     /// # Errors
     /// ENOSPC, also after a checkpoint; what else the operating system says of that.
-    fn enter(&self, upcoming: u64) -> Result<RwLockReadGuard<'_, ()>> {
+    fn enter(&self, upcoming: u64) -> Result<(RwLockReadGuard<'_, ()>, Room<'_>)> {
         let log = self.log()?;
         let held = || self.held.load(Ordering::Relaxed);
-        let is_full = || log.used() + upcoming > self.size || held() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
+        let is_full =
+            || log.used() + upcoming > self.size || held() + log.collected() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
         let gate = self.gate.read();
+        log.settle()?;
         let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
         match room {
-            Ok(()) => return Ok(gate),
+            Ok(room) => return Ok((gate, room)),
             Err(Errno::NOSPC | Errno::DQUOT) => {}
             Err(errno) => return Err(errno),
         }
         drop(gate);
         self.checkpoint()?;
         let gate = self.gate.read();
-        log.reserve(upcoming)?;
-        Ok(gate)
+        log.settle()?;
+        let room = log.reserve(upcoming)?;
+        Ok((gate, room))
     }
 
     fn next_number(&self) -> u64 {
@@ -207,8 +211,14 @@ impl Journal {
 
     /// The file has entries from now on.
     fn register(&self, file: &Arc<JournaledFile>) {
-        self.files.lock().insert(file.id, Arc::clone(file));
+        let mut files = self.files.lock();
+        files.insert(file.id, Arc::clone(file));
+        let many = files.len() >= FILES_MAX / 2;
+        drop(files);
         self.alarm.something();
+        if many {
+            self.alarm.urgent();
+        }
     }
 
     fn enrolled(&self) -> EnrolledFiles {
@@ -244,12 +254,6 @@ impl Journal {
         }
     }
 
-    fn news_were_written(&self) {
-        if !self.news_written.swap(true, Ordering::Relaxed) {
-            self.alarm.something();
-        }
-    }
-
     /// After each operation.
     fn after_operation(&self) {
         if let Some(log) = self.log_if_begun() {
@@ -258,34 +262,6 @@ impl Journal {
                 self.alarm.urgent();
             }
         }
-    }
-
-    /// Whether there are new files that were not synced.
-    fn has_news(&self) -> bool {
-        self.news_written.load(Ordering::Relaxed)
-    }
-
-    /// Makes all new files durable that were made until now, so that recovery need not look at them.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub(crate) fn sync_news(&self) -> Result<()> {
-        let Some(log) = self.log_if_begun() else { return Ok(()) };
-        if self.unsettled.load(Ordering::Relaxed) > 0 {
-            return Err(Errno::IO);
-        }
-        let now = self.home.now()?;
-        {
-            // From here on, what was new is not: it is changed by way of the journal, or goes on after an intent.
-            let mut generation = self.news.write();
-            *generation += 1;
-            self.news_written.store(false, Ordering::Relaxed);
-        }
-        let synced = self.home.sync_all().and_then(|()| log.set_since(now));
-        if synced.is_err() {
-            self.news_written.store(true, Ordering::Relaxed);
-        }
-        synced
     }
 
     /// Brings everything into the files, makes all of the vault durable, and removes the journal. Nothing is changed any more.

@@ -31,28 +31,38 @@ impl<'a> Over<'a> {
 
     /// Makes an entry of a change, whose first byte is `offset`: as a write does, it changes the time of modification. `change` is called with the state.
     fn enter<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>, change: impl FnOnce(&mut State)) -> Result<()> {
+        // First what can fail: who is told that nothing was written relies on that.
+        self.touch()?;
         self.file.enroll(self.disk)?;
-        // First, so that when it fails nothing was changed.
-        if !self.touched.swap(true, Ordering::Relaxed) {
-            match self.disk.set_modified(None) {
-                // Of a file that is not ours but that we may write to, only a write changes the time.
-                Err(Errno::PERM) => {}
-                touched => touched?,
-            }
-        }
         let mut state = self.file.state.write();
         let before = state.overlay.held();
         self.file.append_in(&mut state, entry);
         change(&mut state);
         let after = state.overlay.held();
+        state.modified = None;
         drop(state);
         self.file.journal.held_changed(before, after);
         Ok(())
     }
 
+    /// Sets the time of modification, once.
+    fn touch(&self) -> Result<()> {
+        if self.touched.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.disk.set_modified(None) {
+            // Of a file that is not ours but that we may write to, only a write changes the time.
+            Err(Errno::PERM) => Ok(()),
+            touched => touched,
+        }
+    }
+
     /// A change in the file itself, up to the byte `end`, which may fail half-way.
     fn in_place<T>(&self, change: impl FnOnce(&dyn Backing) -> Result<T>, settle: impl FnOnce(&mut State, &Result<T>)) -> Result<T> {
-        self.file.state.write().changes += 1;
+        let mut state = self.file.state.write();
+        state.changes += 1;
+        state.modified = None;
+        drop(state);
         let result = change(self.disk);
         let mut state = self.file.state.write();
         settle(&mut state, &result);

@@ -23,6 +23,14 @@ impl Extent {
         }
     }
 
+    /// How many bytes it keeps in memory.
+    fn held(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => length(bytes.len()),
+            Self::Zeros(_) => 0,
+        }
+    }
+
     /// Cuts it to its first `at` bytes; returns the others.
     fn split_off(&mut self, at: u64) -> Self {
         match self {
@@ -68,8 +76,11 @@ impl Overlay {
 
     /// Cuts an extent in two where it goes on beyond `at`.
     pub(super) fn split(&mut self, at: u64) {
-        for (at, extent) in self.take_from(at) {
-            self.insert(at, extent);
+        if let Some((start, extent)) = self.extents.range_mut(..at).next_back()
+            && start + extent.len() > at
+        {
+            let rest = extent.split_off(at - start);
+            self.extents.insert(at, rest);
         }
     }
 
@@ -80,8 +91,7 @@ impl Overlay {
             Extent::Zeros(_) => 0,
         });
         let behind = self.extents.range(from..).filter(|(at, _)| **at > from || inside == 0);
-        let behind = behind.filter(|(_, extent)| matches!(extent, Extent::Bytes(_)));
-        inside + behind.map(|(_, extent)| extent.len()).sum::<u64>()
+        inside + behind.map(|(_, extent)| extent.held()).sum::<u64>()
     }
 
     /// The extent that holds the byte `at`.
@@ -113,39 +123,22 @@ impl Overlay {
         if len == 0 {
             return;
         }
-        let behind = self.take_from(offset);
         let end = offset + len;
-        self.insert(offset, extent);
-        for (at, mut extent) in behind {
-            if at >= end {
-                self.insert(at, extent);
-            } else if at + extent.len() > end {
-                let rest = extent.split_off(end - at);
-                self.insert(end, rest);
-            }
+        self.split(offset);
+        self.split(end);
+        // One by one: of many extents, few are there.
+        while let Some(at) = self.extents.range(offset..end).next().map(|(at, _)| *at) {
+            self.held -= self.extents.remove(&at).map_or(0, |covered| covered.held());
         }
-    }
-
-    fn insert(&mut self, at: u64, extent: Extent) {
-        if let Extent::Bytes(bytes) = &extent {
-            self.held += length(bytes.len());
-        }
-        self.extents.insert(at, extent);
+        self.held += extent.held();
+        self.extents.insert(offset, extent);
     }
 
     /// Takes out what lies at `from` and behind.
     pub(super) fn take_from(&mut self, from: u64) -> BTreeMap<u64, Extent> {
-        let mut taken = self.extents.split_off(&from);
-        if let Some((start, extent)) = self.extents.range_mut(..from).next_back()
-            && start + extent.len() > from
-        {
-            taken.insert(from, extent.split_off(from - start));
-        }
-        let bytes = |extent: &Extent| match extent {
-            Extent::Bytes(bytes) => length(bytes.len()),
-            Extent::Zeros(_) => 0,
-        };
-        self.held -= taken.values().map(bytes).sum::<u64>();
+        self.split(from);
+        let taken = self.extents.split_off(&from);
+        self.held -= taken.values().map(Extent::held).sum::<u64>();
         taken
     }
 

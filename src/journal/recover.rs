@@ -1,24 +1,23 @@
 //! Opening a vault whose journal is still there, because it was not closed: its files become what they were at their last commit, and those that were new and
 //! being written keep what of them is good.
 //!
-//! May be killed at any point and done again: the journal goes only when everything that it says is in the files.
+//! May be killed at any point and done again: the journal goes only when everything that it says is in the files. A journal of which not all can be used, since it is damaged
+//! or since it does not fit the files, is not gone on with, but put aside when that is so.
 
-use super::file::{Enrolled, JournaledFile, State};
-use super::format::{ENTRIES_AT, Entry};
+use super::format::Entry;
 use super::home::Root;
 use super::log::Log;
-use super::overlay::Overlay;
-use super::replay::{self, FileState, Replay, SALT_AT};
-use super::verify::{self, Repair};
+use super::replay::{self, Replay};
+use super::tale::FileState;
 use super::{Access, Journal, thread, walk};
-use crate::keys::{ContentKey, JournalKey, MasterKey, SALT_LEN};
-use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, read_full_at, write_all_at};
+use crate::keys::{ContentKey, JournalKey, MasterKey};
+use crate::sys::disk::{Durability, FileId, FileStat, Kept, Moment};
 use parking_lot::Mutex;
 use rustix::fs::OFlags;
 use rustix::io::{Errno, Result};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -31,12 +30,59 @@ pub struct Report {
     pub files: usize,
     /// Files in the journal that are not there any more.
     pub gone: usize,
+    /// Whether this is a copy of the vault that was not closed: then files that are gone may also not have been recognised.
+    pub is_copy: bool,
     /// New files that were cut to what is good of them: their paths in the vault.
     pub cut: Vec<PathBuf>,
-    /// Whether neither header of the journal could be read, so that nothing of it could.
-    pub unreadable: bool,
+    /// Files in the journal that were changed since by somebody else, and left as they are.
+    pub left: Vec<PathBuf>,
+    /// What is wrong with the journal itself.
+    pub damage: Damage,
+    /// The name, in the vault's root, under which a journal was kept of which not all could be used.
+    pub aside: Option<String>,
     /// Why not everything could be written to the files yet: it is kept in memory and in the journal, and tried again.
     pub pending: Option<Errno>,
+}
+
+/// What is wrong with a journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Damage {
+    /// Nothing that could be told from a crash.
+    #[default]
+    None,
+    /// Entries are missing at its end that were there once.
+    Missing,
+    /// Neither header can be read; or it is another vault's.
+    Unreadable,
+}
+
+/// Why a vault that was not closed was not put right. Nothing was lost by that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Its journal is something else.
+    #[error("plainview.journal in it is no regular file, so plainview did not make it: move it away")]
+    NotAFile,
+    /// Files that the journal names were not found, and not all directories could be searched for them.
+    #[error("{gone} files that its journal has changes of were not found, and {} could not be searched for them: {errno}", path.display())]
+    NotSearched {
+        /// How many files.
+        gone: usize,
+        /// One of what could not be searched, in the vault.
+        path: PathBuf,
+        /// Why not.
+        errno: Errno,
+    },
+    /// A file that the journal names cannot be put right.
+    #[error("{}: {errno}", path.display())]
+    File {
+        /// The file, in the vault.
+        path: PathBuf,
+        /// Why not.
+        errno: Errno,
+    },
+    /// What else the operating system says.
+    #[error("{0}")]
+    Os(#[from] Errno),
 }
 
 /// How far a recovery is.
@@ -53,27 +99,30 @@ impl Journal {
     /// now and then meanwhile, by several threads.
     ///
     /// # Errors
-    /// What the operating system says of reading the vault. What cannot be written is no error: the files are served with what is in memory.
+    /// What the operating system says of reading the vault, and what else keeps it from being put right. What cannot be written is mostly no error: the files are served with what is in memory.
     pub fn open(
         root: BorrowedFd<'_>,
         master: &MasterKey,
         access: Access,
         size: u64,
         watch: &(dyn Fn(Progress) + Sync),
-    ) -> Result<(Arc<Self>, Option<Report>)> {
+    ) -> std::result::Result<(Arc<Self>, Option<Report>), Error> {
         let flags = match access {
             Access::ReadWrite => OFlags::RDWR,
             Access::ReadOnly => OFlags::RDONLY,
         };
         let home = Box::new(Root::new(root, flags)?);
+        if !home.may_be_journal()? {
+            return Err(Error::NotAFile);
+        }
         let key = Arc::new(JournalKey::derive(master));
         let journal = Self::new(home, key, access, size)?;
         let report = match journal.home.open()? {
             None => None,
             Some(disk) => {
                 let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master))?;
-                let missed = walk::walk(root, access, &recovery, watch)?;
-                Some(recovery.finish(missed)?)
+                walk::walk(root, access, &recovery, watch)?;
+                Some(recovery.finish()?)
             }
         };
         if access == Access::ReadWrite {
@@ -85,28 +134,34 @@ impl Journal {
 
 /// A recovery under way: it is shown every file of the vault, once.
 pub(super) struct Recovery {
-    journal: Arc<Journal>,
-    content: ContentKey,
+    pub(super) journal: Arc<Journal>,
+    pub(super) content: ContentKey,
     /// The journal's file, and what it says, if that could be read.
-    log: Option<(Kept, Replay)>,
-    /// Whether inode numbers are those that were written down.
-    same_place: bool,
+    pub(super) log: Option<(Kept, Replay)>,
+    pub(super) place: Place,
+    /// When the journal was begun, if it was by the user that we are.
+    begun: Option<Moment>,
+    /// When the journal's file was written to last.
+    pub(super) written: Moment,
+    /// Which file of the journal each turned out to be. Leaf lock.
+    pub(super) claims: Mutex<HashMap<usize, FileId>>,
     /// Files that were put right: one with several names is found several times. Leaf lock.
-    visited: Mutex<HashSet<FileId>>,
+    pub(super) visited: Mutex<HashSet<FileId>>,
+    /// Something that could not be searched. Leaf lock.
+    pub(super) missed: Mutex<Option<(PathBuf, Errno)>>,
     /// Leaf lock.
-    report: Mutex<Report>,
+    pub(super) report: Mutex<Report>,
 }
 
-/// What a file of the vault is to recovery.
-pub(super) enum Role {
-    /// Nothing is to be done.
-    Other,
-    /// It may be one of the journal's: that is seen by its header.
-    Perhaps,
-    /// It is the journal's, the one at this index.
-    Named(usize),
-    /// It was new when the vault was left: all of it is to be looked at.
-    New,
+/// Where the vault lies, as seen from its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where it was: inode numbers and births tell which file is which.
+    Same,
+    /// Where it was, on a filesystem that knows no births, and perhaps no lasting inode numbers.
+    Unborn,
+    /// Somewhere else, so that only what is in a file tells which it is.
+    Copy,
 }
 
 impl Recovery {
@@ -114,182 +169,106 @@ impl Recovery {
     pub(super) fn begin(journal: &Arc<Journal>, disk: Kept, content: ContentKey) -> Result<Self> {
         let replay = replay::read(&*disk, &journal.key)?;
         let root = journal.home.stat()?;
-        let same_place = replay.as_ref().is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
+        let same_root = replay.as_ref().is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
+        let place = match (same_root, root.born) {
+            (true, Some(_)) => Place::Same,
+            (true, None) => Place::Unborn,
+            (false, _) => Place::Copy,
+        };
+        let damage = match &replay {
+            None => Damage::Unreadable,
+            Some(replay) if replay.is_damaged => Damage::Missing,
+            Some(_) => Damage::None,
+        };
         let report = Report {
             entries: replay.as_ref().map_or(0, |replay| replay.entries),
-            unreadable: replay.is_none(),
+            is_copy: replay.is_some() && place == Place::Copy,
+            damage,
             ..Report::default()
         };
+        let stat = disk.stat()?;
         Ok(Self {
             journal: Arc::clone(journal),
             content,
+            begun: if journal.home.is_ours()? { stat.born } else { None },
+            written: stat.modified,
             log: replay.map(|replay| (disk, replay)),
-            same_place,
+            place,
+            claims: Mutex::default(),
             visited: Mutex::default(),
+            missed: Mutex::default(),
             report: Mutex::new(report),
         })
     }
 
-    fn files(&self) -> &[FileState] {
+    pub(super) fn files(&self) -> &[FileState] {
         self.log.as_ref().map_or(&[], |(_, replay)| &replay.files)
     }
 
-    /// What a regular file is to us.
-    pub(super) fn role(&self, stat: &FileStat) -> Role {
-        let Some((_, replay)) = &self.log else { return Role::Other };
-        if !self.same_place && !replay.files.is_empty() {
-            return Role::Perhaps;
+    /// How many of the journal's files were not found.
+    pub(super) fn gone(&self) -> usize {
+        self.files().len().saturating_sub(self.claims.lock().len())
+    }
+
+    /// Something could not be looked at in which a file of the journal may be.
+    pub(super) fn miss(&self, path: PathBuf, errno: Errno, stat: Option<&FileStat>) {
+        // What we may not look at, and what has not been changed since the journal was begun, we could not look at then either.
+        let is_old = |stat: &FileStat| self.begun.is_some_and(|begun| stat.changed < begun);
+        if errno == Errno::ACCESS && stat.is_some_and(is_old) {
+            return;
         }
-        let is_named = |file: &FileState| self.same_place && file.identity.ino == stat.id.ino && file.identity.born == stat.born;
-        match replay.files.iter().position(is_named) {
-            Some(_) if stat.born.is_none() => Role::Perhaps,
-            Some(index) => Role::Named(index),
-            None if self.is_new(stat) => Role::New,
-            None => Role::Other,
-        }
+        self.missed.lock().get_or_insert((path, errno));
     }
 
-    fn is_new(&self, stat: &FileStat) -> bool {
-        let since = self.log.as_ref().map(|(_, replay)| replay.header.since);
-        since.is_some_and(|since| stat.born.unwrap_or(stat.changed) >= since)
-    }
-
-    /// Which of the journal's files this one is, whose inode number does not tell.
-    fn named_by_header(&self, disk: &dyn Disk, stat: &FileStat) -> Result<Option<usize>> {
-        let mut salt = [0; SALT_LEN];
-        let is_empty = read_full_at(disk, &mut salt, SALT_AT)? < SALT_LEN;
-        let named = |file: &FileState| match is_empty {
-            true => self.same_place && file.identity.ino == stat.id.ino,
-            false => file.salts.contains(&salt) && salt != [0; SALT_LEN],
-        };
-        Ok(self.files().iter().position(named))
-    }
-
-    /// Puts one file right, which is open as `file` and lies at `path` in the vault. Returns how many bytes were verified.
-    pub(super) fn visit(&self, file: &dyn Backing, stat: &FileStat, role: Role, path: &Path) -> Result<u64> {
-        let role = match role {
-            Role::Perhaps => match self.named_by_header(file, stat)? {
-                Some(index) => Role::Named(index),
-                None if self.is_new(stat) => Role::New,
-                None => Role::Other,
-            },
-            Role::Other | Role::Named(_) | Role::New => role,
-        };
-        if matches!(role, Role::Named(_) | Role::New) && !self.visited.lock().insert(stat.id) {
-            return Ok(0);
-        }
-        match role {
-            Role::Other | Role::Perhaps => Ok(0),
-            Role::New => self.visit_new(file, stat, stat.len, path),
-            Role::Named(index) => {
-                let Some(state) = self.files().get(index).cloned() else {
-                    return Ok(0);
-                };
-                self.report.lock().files += 1;
-                // One that was written to but not committed is as long as it was committed before; if it is new, who knows what of that is on disk.
-                if state.committed.is_none() && self.is_new(stat) {
-                    return self.visit_new(file, stat, state.len.min(stat.len), path);
-                }
-                self.lay_over(file, stat, state)?;
-                Ok(0)
-            }
-        }
-    }
-
-    /// A file gets over it what the journal says.
-    fn lay_over(&self, file: &dyn Backing, stat: &FileStat, replayed: FileState) -> Result<()> {
-        let end = self.log.as_ref().map_or(ENTRIES_AT, |(_, replay)| replay.end);
-        let enrolled = Enrolled {
-            number: replayed.number,
-            kept: file.keep()?,
-            last_entry: end,
-            upto: end,
-            commit: None,
-        };
-        let state = State {
-            committed: replayed.len,
-            visible: replayed.visible,
-            disk_len: stat.len,
-            overlay: replayed.overlay,
-            modified: replayed.committed,
-            enrolled: Some(enrolled),
-            ..State::known(replayed.len)
-        };
-        self.journal.held_changed(0, state.overlay.held());
-        let file = JournaledFile::with(Arc::clone(&self.journal), stat.id, state);
-        self.journal.register(&Arc::new(file));
-        Ok(())
-    }
-
-    /// A new file, of which `len` bytes count, keeps what of it is good.
-    fn visit_new(&self, file: &dyn Backing, stat: &FileStat, len: u64, path: &Path) -> Result<u64> {
-        let repair = match verify::repair(file, len, &self.content)? {
-            Some(repair) => repair,
-            None if len == stat.len => return Ok(len),
-            None => Repair {
-                keep: len,
-                end: Vec::new(),
-            },
-        };
-        self.report.lock().cut.push(path.to_owned());
-        match self.journal.access {
-            Access::ReadWrite => {
-                // In the order in which a second attempt finds what the first one would.
-                file.set_len(repair.keep)?;
-                write_all_at(file, &repair.end, repair.keep)?;
-                file.sync(Durability::Data)?;
-            }
-            Access::ReadOnly => {
-                let mut overlay = Overlay::default();
-                overlay.write(repair.keep, &repair.end);
-                let state = FileState {
-                    number: 0,
-                    identity: super::format::Identity {
-                        ino: stat.id.ino,
-                        born: stat.born,
-                        salt: [0; SALT_LEN],
-                    },
-                    salts: Vec::new(),
-                    visible: repair.keep,
-                    len: repair.len(),
-                    overlay,
-                    committed: None,
-                };
-                self.lay_over(file, stat, state)?;
-            }
-        }
-        Ok(len)
-    }
-
-    /// Every file was visited, but those that were not for the reason `missed`.
+    /// Every file was visited.
     ///
     /// # Errors
-    /// `missed`, where files that the journal names are not among those that were visited: they may be there after all, and what the journal has of them must stay.
-    pub(super) fn finish(mut self, missed: Option<Errno>) -> Result<Report> {
+    /// That files were not found of which the journal must not be lost, and what the operating system says where it cannot be gone on with.
+    pub(super) fn finish(mut self) -> std::result::Result<Report, Error> {
+        let gone = self.gone();
+        let missed = self.missed.get_mut().take().filter(|_| gone > 0);
         let mut report = std::mem::take(self.report.get_mut());
-        report.gone = self.files().len().saturating_sub(report.files);
-        if let Some(errno) = missed.filter(|_| report.gone > 0 && self.journal.access == Access::ReadWrite) {
-            return Err(errno);
-        }
+        report.gone = gone;
         report.cut.sort();
-        // Where nothing of the journal can be read, the next change begins a new one over it.
-        let Some((disk, replay)) = self.log.take().filter(|_| self.journal.access == Access::ReadWrite) else {
+        report.left.sort();
+        if self.journal.access == Access::ReadOnly {
             return Ok(report);
-        };
-        let greatest = replay.files.iter().map(|file| file.number).max().unwrap_or(0);
-        self.journal.numbers.fetch_max(greatest + 1, Ordering::Relaxed);
-        let log = Log::new(
-            Arc::clone(&self.journal.key),
-            disk,
-            replay.header,
-            replay.chain,
-            replay.end,
-            self.journal.size,
-        )?;
-        log.append(&Entry::Void);
-        self.journal.begin_with(log);
-        let done = self.journal.checkpoint().and_then(|()| self.journal.sync_news());
-        report.pending = done.err();
+        }
+        if let Some((path, errno)) = missed {
+            return Err(Error::NotSearched { gone, path, errno });
+        }
+        let is_used_up = report.damage == Damage::None && report.left.is_empty() && !(report.is_copy && gone > 0);
+        match self.log.take().filter(|_| is_used_up) {
+            Some((disk, replay)) => report.pending = self.go_on(disk, &replay)?,
+            None => report.aside = Some(self.put_aside()?),
+        }
         Ok(report)
+    }
+
+    /// Goes on with the journal, everything in which is brought into the files; why that could not be done yet, if so.
+    fn go_on(&self, disk: Kept, replay: &Replay) -> Result<Option<Errno>> {
+        let journal = &self.journal;
+        let greatest = replay.files.iter().map(|file| file.number).max().unwrap_or(0);
+        journal.numbers.fetch_max(greatest + 1, Ordering::Relaxed);
+        // What was read may be in memory only, and what comes behind counts on it. If this fails, so does the checkpoint's sync, which tells.
+        let _ = disk.sync(Durability::Data);
+        let key = Arc::clone(&journal.key);
+        let log = Log::new(key, disk, replay.header, replay.chain, replay.end, journal.size)?;
+        log.append(&Entry::Void);
+        journal.begin_with(log);
+        Ok(journal.checkpoint().and_then(|()| journal.sync_news()).err())
+    }
+
+    /// Brings what could be read of the journal into the files and keeps it, unchanged, under another name, which is returned. Until that is done, it is in force.
+    fn put_aside(&self) -> Result<String> {
+        for (file, kept) in self.journal.enrolled() {
+            file.write_into(&*kept)?;
+            kept.sync(Durability::Data)?;
+            file.written_into();
+        }
+        self.journal.discharge();
+        // New files that were cut.
+        self.journal.home.sync_all()?;
+        self.journal.home.put_aside()
     }
 }

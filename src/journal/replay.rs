@@ -1,9 +1,12 @@
 //! What a journal says of its files: entries become, for each file, the state of its last commit. Reads the journal's file and nothing else.
 
-use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Header, Identity, SLOT_LEN, TAG_LEN, Tag, payload_len};
-use super::overlay::{Overlay, index, length};
-use crate::keys::{JournalKey, SALT_LEN};
-use crate::sys::disk::{Disk, Moment, read_full_at};
+use super::damage;
+use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Mark, SLOT_LEN, TAG_LEN, Tag, payload_len};
+use super::header::Header;
+use super::overlay::{index, length};
+use super::tale::{FileState, Owned, Tale, tell};
+use crate::keys::JournalKey;
+use crate::sys::disk::{Disk, read_full_at};
 use rustix::io::Result;
 use std::collections::BTreeMap;
 
@@ -18,26 +21,10 @@ pub(super) struct Replay {
     pub(super) end: u64,
     /// How many entries there are.
     pub(super) entries: usize,
+    /// Whether there were more once, which a crash cannot have taken.
+    pub(super) is_damaged: bool,
     /// The files in it that are to be made what they were at their last commit.
     pub(super) files: Vec<FileState>,
-}
-
-/// What a file was at its last commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileState {
-    /// What stands for it in the journal.
-    pub(super) number: u64,
-    pub(super) identity: Identity,
-    /// All salts that its header on disk may have: writing it may have been under way.
-    pub(super) salts: Vec<[u8; SALT_LEN]>,
-    /// How many bytes of the file on disk show. What is behind them is void.
-    pub(super) visible: u64,
-    /// What lies over them.
-    pub(super) overlay: Overlay,
-    /// Its length.
-    pub(super) len: u64,
-    /// When it was last modified; nothing where it was not committed in this journal, but was written to.
-    pub(super) committed: Option<Moment>,
 }
 
 /// Reads a journal; `None` when neither of its headers is whole, or it is another vault's.
@@ -47,12 +34,16 @@ pub(super) struct FileState {
 pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> {
     let mut slots = vec![0; index(ENTRIES_AT)];
     let got = read_full_at(disk, &mut slots, 0)?;
-    let headers = slots[..got].chunks(index(SLOT_LEN)).filter_map(|slot| Header::open(slot, key));
-    let Some(header) = headers.max_by_key(|header| header.turn) else {
+    let headers: Vec<_> = slots[..got]
+        .chunks(index(SLOT_LEN))
+        .filter_map(|slot| Header::open(slot, key))
+        .collect();
+    let Some(header) = headers.iter().max_by_key(|header| header.turn).copied() else {
         return Ok(None);
     };
     let mut reader = Reader {
         disk,
+        epoch: header.epoch,
         chain: header.epoch,
         at: ENTRIES_AT,
         buffer: Vec::new(),
@@ -66,8 +57,17 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
         }
         entries += 1;
     }
+    // A header is less than a sector, which is written whole or not at all. If the one in force was lost, no entry follows the other one. Nor is a journal ever without the
+    // whole of both slots.
+    let is_headless = (headers.len() < 2 || got < slots.len()) && entries == 0;
+    let mark = Mark {
+        epoch: header.epoch,
+        durable: reader.at,
+    };
+    let is_damaged = is_headless || damage::is_missing(disk, key, mark)?;
     Ok(Some(Replay {
         header,
+        is_damaged,
         chain: reader.chain,
         end: reader.at,
         entries,
@@ -77,6 +77,7 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
 
 struct Reader<'a> {
     disk: &'a dyn Disk,
+    epoch: Tag,
     chain: Tag,
     /// The byte of the file behind the last entry.
     at: u64,
@@ -99,7 +100,7 @@ impl Reader<'_> {
         }
         let (tagged, rest) = self.buffer[self.used..].split_at(tagged);
         let tag = rest.first_chunk().expect("as many were filled");
-        let Some(parsed) = Entry::open(tagged, tag, key, &mut self.chain) else {
+        let Some(parsed) = Entry::open(tagged, tag, key, &self.epoch, &mut self.chain) else {
             return Ok(None);
         };
         let len = tagged.len() + TAG_LEN;
@@ -131,134 +132,3 @@ impl Reader<'_> {
         Ok(self.buffer.len() >= len)
     }
 }
-
-/// An entry about a file, as it is remembered.
-enum Owned {
-    File { base: u64, identity: Identity },
-    Write { offset: u64, bytes: Vec<u8> },
-    Zero { offset: u64, len: u64 },
-    Length(u64),
-    Commit { len: u64, upto: u64, modified: Moment },
-    Intent,
-    InPlace { base: u64 },
-}
-
-impl Owned {
-    /// The number of the file that the entry is about, and the rest of it.
-    fn of(entry: &Entry<'_>) -> Option<(u64, Self)> {
-        match *entry {
-            Entry::File { file, base, identity } => Some((file, Self::File { base, identity })),
-            Entry::Write { file, offset, bytes } => Some((
-                file,
-                Self::Write {
-                    offset,
-                    bytes: bytes.to_vec(),
-                },
-            )),
-            Entry::Zero { file, offset, len } => Some((file, Self::Zero { offset, len })),
-            Entry::Length { file, len } => Some((file, Self::Length(len))),
-            Entry::Commit { file, len, upto, modified } => Some((file, Self::Commit { len, upto, modified })),
-            Entry::Intent { file, .. } => Some((file, Self::Intent)),
-            Entry::InPlace { file, base } => Some((file, Self::InPlace { base })),
-            Entry::Void => None,
-        }
-    }
-}
-
-fn tell(tales: &mut BTreeMap<u64, Tale>, file: u64, entry: Owned, end: u64) {
-    if let Owned::File { base, identity } = entry {
-        tales.insert(file, Tale::new(file, base, identity));
-    } else if let Some(tale) = tales.get_mut(&file) {
-        tale.entries.push((end, entry));
-    }
-}
-
-/// What was read about a file so far.
-struct Tale {
-    state: FileState,
-    /// Whether bytes behind what was committed are written to the file itself.
-    in_place: bool,
-    /// Whether there was ever an intent.
-    was_intended: bool,
-    /// Entries behind the state, and the bytes of the journal behind each.
-    entries: Vec<(u64, Owned)>,
-}
-
-impl Tale {
-    fn new(number: u64, base: u64, identity: Identity) -> Self {
-        Self {
-            state: FileState {
-                number,
-                identity,
-                salts: vec![identity.salt],
-                visible: base,
-                overlay: Overlay::default(),
-                len: base,
-                committed: None,
-            },
-            in_place: false,
-            was_intended: false,
-            entries: Vec::new(),
-        }
-    }
-
-    /// Moves the state on to the last commit, and forgets what comes after it.
-    fn fold(&mut self) {
-        let entries = std::mem::take(&mut self.entries);
-        self.was_intended |= entries.iter().any(|(_, entry)| matches!(entry, Owned::Intent));
-        let commit = entries.iter().filter_map(|(_, entry)| match entry {
-            Owned::Commit { len, upto, modified } => Some((*upto, *len, *modified)),
-            Owned::File { .. } | Owned::Write { .. } | Owned::Zero { .. } | Owned::Length(_) | Owned::Intent | Owned::InPlace { .. } => {
-                None
-            }
-        });
-        if let Some((upto, len, modified)) = commit.max_by_key(|(upto, ..)| *upto) {
-            for (_, entry) in entries.into_iter().take_while(|(end, _)| *end <= upto) {
-                self.apply(entry);
-            }
-            if self.in_place {
-                self.state.visible = self.state.visible.max(len);
-            }
-            self.state.len = len;
-            self.state.committed = Some(modified);
-        }
-        self.in_place = false;
-    }
-
-    fn apply(&mut self, entry: Owned) {
-        let state = &mut self.state;
-        match entry {
-            // Of several commits the last one counts.
-            Owned::File { .. } | Owned::Commit { .. } | Owned::Intent => {}
-            Owned::Write { offset, bytes } => {
-                if offset <= SALT_AT
-                    && let Some(salt) = bytes.get(index(SALT_AT - offset)..).and_then(|rest| rest.first_chunk())
-                {
-                    state.salts.push(*salt);
-                }
-                state.overlay.write(offset, &bytes);
-            }
-            Owned::Zero { offset, len } => state.overlay.zero(offset, len),
-            Owned::Length(len) => {
-                state.overlay.take_from(len);
-                // Whatever is not in the overlay was written to the file, if that had begun.
-                state.visible = if self.in_place { len } else { state.visible.min(len) };
-                self.in_place = false;
-            }
-            Owned::InPlace { base } => {
-                // What lay there was written to the file, and may have been written to again.
-                state.overlay.take_from(base);
-                self.in_place = true;
-            }
-        }
-    }
-
-    /// The state, if there is something to be done about the file.
-    fn finish(mut self) -> Option<FileState> {
-        self.fold();
-        (self.state.committed.is_some() || self.was_intended).then_some(self.state)
-    }
-}
-
-/// Where the salt lies in a file's header.
-pub(super) const SALT_AT: u64 = 8;

@@ -25,10 +25,12 @@ impl JournaledFile {
         if is_cut {
             // The bytes that were cut can go when the cut is committed. No operation is under way, so the file can be.
             if is_dirty {
-                disk.sync(Durability::Data)?;
+                self.sync_itself(disk, Durability::Data)?;
             }
             self.all_durable();
-            self.append_commit(len, None, disk.stat()?.modified);
+            if let Some(commitment) = self.commitment(disk.stat()?.modified) {
+                self.append_commit(commitment);
+            }
         }
         let base = if is_cut { len } else { self.state.read().committed };
         let position = self.append(|file| Entry::Intent { file, base });

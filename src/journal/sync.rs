@@ -3,10 +3,12 @@
 //! The order matters: a commit may only become durable after the bytes in the file that it counts on, and anybody's sync of the journal makes all durable that
 //! was appended before. So where the file itself was written to, its commit is appended when that is durable, and says up to which entry it holds.
 
+use super::Journal;
+use super::commit::Commitment;
 use super::file::JournaledFile;
 use super::log::Position;
-use crate::sys::disk::{Backing, Durability, Kept, Moment};
-use rustix::io::Result;
+use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment};
+use rustix::io::{Errno, Result};
 use std::sync::Arc;
 
 /// What is left of a sync when it is known what is to be synced: the file can be read and changed meanwhile.
@@ -25,8 +27,8 @@ enum Commit {
     None,
     /// It is to be durable up to here.
     Appended(Position),
-    /// A commit of `len` bytes and the entries before `upto` is still to be appended, unless the journal was begun anew since, which makes all durable.
-    Later { len: u64, upto: u64, epoch: u64 },
+    /// This is still to be appended, unless the journal was begun anew since that epoch, which makes all durable.
+    Later(Commitment, u64),
 }
 
 impl JournaledFile {
@@ -38,7 +40,7 @@ impl JournaledFile {
         let _op = self.op.lock();
         let Some(log) = self.journal.log_if_begun() else {
             // Nothing was written in this mount; but perhaps just before it.
-            return self.only_in_place(disk, what);
+            return self.syncing(disk, Some(what), Commit::None, disk.stat()?.modified);
         };
         if self.state.read().new.is_some() {
             self.grow_old();
@@ -46,45 +48,44 @@ impl JournaledFile {
         let _gate = self.journal.gate.read();
         let modified = disk.stat()?.modified;
         let state = self.state.read();
-        let (len, changes, is_committed) = (state.len, state.changes, state.is_committed());
+        let is_committed = state.is_committed();
         // A commit has the time of modification as well.
         let is_time_dirty = what == Durability::Modified && is_committed && state.durable_modified != Some(modified);
-        let is_dirty = changes > state.durable_changes || what == Durability::All || is_time_dirty;
-        let enrolled = state.enrolled.as_ref().map(|enrolled| (enrolled.last_entry, enrolled.commit));
+        let is_dirty = state.changes > state.durable_changes || what == Durability::All || is_time_dirty;
+        let last = state.enrolled.as_ref().and_then(|enrolled| enrolled.commit);
         drop(state);
-        let commit = match enrolled {
-            Some((upto, _)) if !is_committed => {
-                let mut state = self.state.write();
+        let commitment = if is_committed { None } else { self.commitment(modified) };
+        let commit = match commitment {
+            Some(commitment) => {
                 // From now on these bytes change by way of the journal: then what is synced is what was there now.
-                state.committed = len;
-                if is_dirty {
-                    let epoch = log.epoch();
-                    Commit::Later { len, upto, epoch }
-                } else {
-                    state.committed_changes = changes;
-                    drop(state);
-                    Commit::Appended(self.append_commit(len, None, modified))
+                self.state.write().committed = commitment.len;
+                match is_dirty {
+                    true => Commit::Later(commitment, log.epoch()),
+                    false => Commit::Appended(self.append_promise(commitment)),
                 }
             }
-            Some((_, Some(commit))) => Commit::Appended(commit),
-            Some((_, None)) | None => Commit::None,
+            None => last.map_or(Commit::None, Commit::Appended),
         };
-        let in_place = if is_dirty { Some((disk.keep()?, what, changes)) } else { None };
+        self.syncing(disk, is_dirty.then_some(what), commit, modified)
+    }
+
+    /// Appends a commit that somebody waits for. The time of modification is durable with it: each later sync waits for it, too.
+    fn append_promise(&self, commitment: Commitment) -> Position {
+        let position = self.append_commit(commitment);
+        self.state.write().durable_modified = Some(commitment.modified);
+        position
+    }
+
+    fn syncing(self: &Arc<Self>, disk: &dyn Backing, in_place: Option<Durability>, commit: Commit, modified: Moment) -> Result<Syncing> {
+        let in_place = match in_place {
+            Some(what) => Some((disk.keep()?, what, self.state.read().changes)),
+            None => None,
+        };
         let file = Arc::clone(self);
         Ok(Syncing {
             file,
             in_place,
             commit,
-            modified,
-        })
-    }
-
-    fn only_in_place(self: &Arc<Self>, disk: &dyn Backing, what: Durability) -> Result<Syncing> {
-        let modified = disk.stat()?.modified;
-        Ok(Syncing {
-            file: Arc::clone(self),
-            in_place: Some((disk.keep()?, what, self.state.read().changes)),
-            commit: Commit::None,
             modified,
         })
     }
@@ -94,34 +95,49 @@ impl Syncing {
     /// Waits for the disk.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// What the operating system says; also what it said before of the same file, of which it may have lost something then.
     pub(crate) fn finish(self) -> Result<()> {
-        let (file, modified) = (&self.file, self.modified);
-        let mut is_time_durable = false;
-        if let Some((kept, what, changes)) = self.in_place {
-            kept.sync(what)?;
-            is_time_durable = what != Durability::Data;
-            let mut state = file.state.write();
+        let (file, journal) = (&self.file, &self.file.journal);
+        if let Some((kept, what, _)) = &self.in_place {
+            file.sync_itself(&**kept, *what)?;
+        }
+        journal.check_lost(file.id)?;
+        // Waited for here, and not with the state, a checkpoint does not keep up those who read.
+        let gate = journal.gate.read();
+        let mut state = file.state.write();
+        if let Some((_, what, changes)) = self.in_place {
             state.durable_changes = state.durable_changes.max(changes);
-            if let Commit::Later { .. } = self.commit {
-                state.committed_changes = state.committed_changes.max(changes);
+            if what != Durability::Data {
+                state.durable_modified = Some(self.modified);
             }
         }
+        drop(state);
         let position = match self.commit {
-            Commit::None => None,
-            Commit::Appended(position) => Some(position),
-            Commit::Later { len, upto, epoch } => {
-                let _gate = file.journal.gate.read();
-                let begun_anew = file.journal.log()?.epoch() != epoch;
-                (!begun_anew).then(|| file.append_commit(len, Some(upto), modified))
-            }
+            Commit::None => return Ok(()),
+            Commit::Appended(position) => position,
+            Commit::Later(_, epoch) if journal.log()?.epoch() != epoch => return Ok(()),
+            Commit::Later(commitment, _) => file.append_promise(commitment),
         };
-        if let Some(position) = position {
-            file.journal.log()?.sync_to(position)?;
-        }
-        if is_time_durable || position.is_some() {
-            file.state.write().durable_modified = Some(modified);
-        }
-        Ok(())
+        drop(gate);
+        journal.log()?.sync_to(position)
+    }
+}
+
+/// Files of which the operating system has lost something.
+impl Journal {
+    /// What was written to a file itself may be lost.
+    pub(super) fn lost(&self, id: FileId, why: Errno) {
+        self.lost.lock().entry(id).or_insert(why);
+    }
+
+    /// A file with the number of one that is gone has lost nothing.
+    pub(super) fn not_lost(&self, id: FileId) {
+        self.lost.lock().remove(&id);
+    }
+
+    /// # Errors
+    /// Why what was written to the file itself may be lost, if it may.
+    pub(super) fn check_lost(&self, id: FileId) -> Result<()> {
+        self.lost.lock().get(&id).map_or(Ok(()), |why| Err(*why))
     }
 }

@@ -6,8 +6,8 @@ use crate::record::{
     Damage, End, HEADER_LEN, Header, Holes, OVERHEAD, Place, Position, RECORD_LEN, RecordCipher, RecordNo, SEALED_LEN, Size, sealed_len,
     size_on_disk,
 };
-use crate::sys::disk::{Disk, read_full_at};
-use rustix::io::Result;
+use crate::sys::disk::{Disk, SeekTo, read_full_at};
+use rustix::io::{Errno, Result};
 
 /// Records that are looked at together.
 const TOGETHER: usize = 256;
@@ -28,11 +28,20 @@ impl Repair {
     }
 }
 
+/// How much of a file is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Care {
+    /// All of it.
+    Thorough,
+    /// Its end; and if that is bad, whether anything is good behind the first that is bad, for then the file is damaged, which is not for us to cut.
+    EndOnly,
+}
+
 /// What is to be done to a file of `len` bytes on disk so that its good prefix can be read; nothing when all of it can.
 ///
 /// # Errors
 /// What the operating system says.
-pub(super) fn repair(disk: &dyn Disk, len: u64, content: &ContentKey) -> Result<Option<Repair>> {
+pub(super) fn repair(disk: &dyn Disk, len: u64, content: &ContentKey, care: Care) -> Result<Option<Repair>> {
     if len == 0 {
         return Ok(None);
     }
@@ -40,7 +49,8 @@ pub(super) fn repair(disk: &dyn Disk, len: u64, content: &ContentKey) -> Result<
     read_full_at(disk, &mut header, 0)?;
     let Ok((header, keys)) = Header::open(&header, content) else {
         // What of a new file never came to disk is zeros. Anything else is not ours, or damage.
-        return Ok(header.iter().all(|byte| *byte == 0).then_some(Repair::EMPTY));
+        let never_came = header.iter().all(|byte| *byte == 0) && care == Care::Thorough;
+        return Ok(never_came.then_some(Repair::EMPTY));
     };
     let file = File {
         disk,
@@ -48,8 +58,12 @@ pub(super) fn repair(disk: &dyn Disk, len: u64, content: &ContentKey) -> Result<
         holes: header.holes,
         cipher: RecordCipher::new(&keys),
     };
+    if care == Care::EndOnly && file.ends_well()? {
+        return Ok(None);
+    }
     match file.first_bad()? {
         None => Ok(None),
+        Some(bad) if care == Care::EndOnly && file.is_good_behind(bad)? => Ok(None),
         Some(bad) => Ok(Some(file.cut(bad, &keys)?)),
     }
 }
@@ -74,6 +88,9 @@ impl File<'_> {
         let mut out = vec![0; TOGETHER * RECORD_LEN];
         let mut at = RecordNo::new(0);
         while at < last {
+            if self.holes == Holes::Allowed {
+                at = self.next_data(at)?.min(last);
+            }
             let count = index((last.get() - at.get()).min(length(TOGETHER)));
             let (sealed, out) = (&mut sealed[..count * SEALED_LEN], &mut out[..count * RECORD_LEN]);
             let got = read_full_at(self.disk, sealed, at.cipher_offset())?;
@@ -89,6 +106,43 @@ impl File<'_> {
         let rest = index(plain % length(RECORD_LEN));
         let is_good = self.open_last(last, rest)?;
         Ok((!is_good).then_some(last))
+    }
+
+    /// The first record at `at` or behind of which the disk holds anything: where it holds nothing there are zeros, however many.
+    fn next_data(&self, at: RecordNo) -> Result<RecordNo> {
+        let data = match self.disk.seek(at.cipher_offset(), SeekTo::Data) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => self.len,
+            // Not every filesystem knows where its holes are.
+            Err(_) => return Ok(at),
+        };
+        let record = data.saturating_sub(length(HEADER_LEN)) / length(SEALED_LEN);
+        Ok(at.max(RecordNo::new(record)))
+    }
+
+    /// Whether the file's last record is one.
+    fn ends_well(&self) -> Result<bool> {
+        match size_on_disk(self.len) {
+            Size::Whole(plain) => self.open_last(Position::of(plain).record, index(plain % length(RECORD_LEN))),
+            Size::Cut(_) => Ok(false),
+        }
+    }
+
+    /// Whether any full record behind `bad` is one.
+    fn is_good_behind(&self, bad: RecordNo) -> Result<bool> {
+        let (mut sealed, mut out) = (vec![0; SEALED_LEN], vec![0; RECORD_LEN]);
+        let mut at = RecordNo::new(bad.get() + 1);
+        while at.cipher_offset() + length(SEALED_LEN) <= self.len {
+            at = self.next_data(at)?;
+            let got = read_full_at(self.disk, &mut sealed, at.cipher_offset())?;
+            // A hole says nothing.
+            let is_data = sealed.iter().any(|byte| *byte != 0);
+            if got == sealed.len() && is_data && self.cipher.open(at, &sealed, End::Inner, self.holes, &mut out).is_ok() {
+                return Ok(true);
+            }
+            at = RecordNo::new(at.get() + 1);
+        }
+        Ok(false)
     }
 
     /// Whether the record at `last`'s place is a last record of `plain` bytes.

@@ -1,9 +1,10 @@
 //! Every regular file of a vault, for recovery: one thread lists, several look at files.
 
 use super::Access;
-use super::recover::{Progress, Recovery, Role};
-use crate::sys::descriptor;
+use super::recover::{Error, Progress, Recovery};
+use super::visit::Role;
 use crate::sys::disk::{Descriptor, FileStat, stat_at};
+use crate::sys::{descriptor, limits};
 use rustix::fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString, OsStr};
@@ -37,17 +38,21 @@ struct Pending {
     path: PathBuf,
 }
 
-/// Shows every file below `root` to the recovery. What cannot be looked at is logged; returned is why something could not.
+type Outcome = std::result::Result<(), Error>;
+
+/// Shows every file below `root` to the recovery.
 ///
 /// # Errors
-/// What the operating system says of a file that the journal names, or of the root.
-pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, watch: &(dyn Fn(Progress) + Sync)) -> Result<Option<Errno>> {
+/// What the operating system says of a file that the journal names; what else cannot be looked at is logged, and the recovery told of it.
+pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, watch: &(dyn Fn(Progress) + Sync)) -> Outcome {
+    // Each directory on the way down is open, and the files that the journal is about.
+    limits::raise_descriptors();
     let walk = Walk {
         access,
+        dev: stat_at(root, c"")?.id.dev,
         recovery,
         files: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
-        missed: Mutex::new(None),
         watch,
     };
     let (send, receive) = sync_channel(WAITING);
@@ -56,19 +61,18 @@ pub(super) fn walk(root: BorrowedFd<'_>, access: Access, recovery: &Recovery, wa
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| walk.work(&receive))).collect();
         let listed = walk.list(root, send);
-        let done = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(Errno::IO)));
-        done.fold(listed, Result::and)
-    })?;
-    Ok(walk.missed.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let done = workers.into_iter().map(|worker| worker.join().unwrap_or(Err(Errno::IO.into())));
+        done.fold(listed, Outcome::and)
+    })
 }
 
 struct Walk<'a> {
     access: Access,
+    /// The device that the vault's root is on.
+    dev: u64,
     recovery: &'a Recovery,
     files: AtomicU64,
     bytes: AtomicU64,
-    /// Why something was not looked at that may hold, or be, a file that the journal names. Leaf lock.
-    missed: Mutex<Option<Errno>>,
     watch: &'a (dyn Fn(Progress) + Sync),
 }
 
@@ -80,12 +84,7 @@ impl Walk<'_> {
         });
     }
 
-    fn miss(&self, errno: Errno) {
-        // Whoever panicked has at most set it.
-        *self.missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(errno);
-    }
-
-    fn work(&self, receive: &Mutex<Receiver<Found>>) -> Result<()> {
+    fn work(&self, receive: &Mutex<Receiver<Found>>) -> Outcome {
         let mut result = Ok(());
         loop {
             // Whoever panicked had not yet begun with what it was to take.
@@ -99,7 +98,8 @@ impl Walk<'_> {
                 Err(errno) => {
                     log::error!("cannot recover {}: {errno}", found.path.display());
                     if is_named {
-                        result = Err(errno);
+                        let path = found.path;
+                        result = Err(Error::File { path, errno });
                     }
                 }
             }
@@ -107,97 +107,144 @@ impl Walk<'_> {
         }
     }
 
-    /// Lists all directories. Of those that are still to be listed, only the ones above are open.
-    fn list(&self, root: BorrowedFd<'_>, send: SyncSender<Found>) -> Result<()> {
-        let root = descriptor::reopen(root, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let mut pending = Vec::new();
-        self.list_one(Arc::new(root), Path::new(""), &send, &mut pending)?;
-        while let Some(next) = pending.pop() {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
-            let listed = match self.open(next.parent.as_fd(), &next.name, flags, Mode::RUSR | Mode::XUSR) {
-                Ok(dir) => self.list_one(Arc::new(dir), &next.path, &send, &mut pending),
-                Err(errno) => Err(errno),
-            };
-            match listed {
-                // Removed meanwhile, by somebody else.
-                Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(errno) => {
-                    log::error!("cannot look for files to recover in {}: {errno}", next.path.display());
-                    // Where we may not look we have changed nothing.
-                    if errno != Errno::ACCESS {
-                        self.miss(errno);
-                    }
-                }
+    /// Lists all directories. Of those that are still to be listed, only the ones above are open. What lies on other devices comes last, and only if it is needed: it may be
+    /// a snapshot of the vault itself.
+    fn list(&self, root: BorrowedFd<'_>, send: SyncSender<Found>) -> Outcome {
+        let again = || descriptor::reopen(root, OFlags::RDONLY | OFlags::DIRECTORY);
+        let root = descriptor::with_permission(root, Mode::RUSR | Mode::XUSR, again)?;
+        let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+        self.list_one(&Arc::new(root), Path::new(""), &send, &mut here)?;
+        while let Some(next) = here.pop() {
+            match self.enter(&next) {
+                Some((dev, dir)) if dev == self.dev => self.list_one(&Arc::new(dir), &next.path, &send, &mut here)?,
+                Some(_) => elsewhere.push(next),
+                None => {}
+            }
+        }
+        while self.recovery.gone() > 0
+            && let Some(next) = elsewhere.pop()
+        {
+            if let Some((_, dir)) = self.enter(&next) {
+                self.list_one(&Arc::new(dir), &next.path, &send, &mut elsewhere)?;
             }
         }
         Ok(())
     }
 
-    fn list_one(&self, dir: Arc<OwnedFd>, path: &Path, send: &SyncSender<Found>, pending: &mut Vec<Pending>) -> Result<()> {
-        for entry in Dir::read_from(&*dir)? {
+    /// Opens a directory; what it is on, too.
+    fn enter(&self, next: &Pending) -> Option<(u64, OwnedFd)> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let opened = self.open(next.parent.as_fd(), &next.name, flags, Mode::RUSR | Mode::XUSR);
+        match opened.and_then(|dir| Ok((rustix::fs::fstat(&dir)?.st_dev, dir))) {
+            Ok(opened) => Some(opened),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+            // What some filesystems have in their root was never ours.
+            Err(Errno::ACCESS) if next.path == Path::new("lost+found") => None,
+            Err(errno) => {
+                self.miss(&next.path, errno, stat_at(next.parent.as_fd(), &next.name));
+                None
+            }
+        }
+    }
+
+    /// Something, of which this `stat` was taken, could not be looked at.
+    fn miss(&self, path: &Path, errno: Errno, stat: Result<FileStat>) {
+        log::error!("cannot look for files to recover in {}: {errno}", path.display());
+        self.recovery.miss(path.to_owned(), errno, stat.ok().as_ref());
+    }
+
+    fn list_one(&self, dir: &Arc<OwnedFd>, path: &Path, send: &SyncSender<Found>, pending: &mut Vec<Pending>) -> Outcome {
+        let mut outcome = Ok(());
+        let mut list = || {
+            // Who may list a directory may not always look at what is in it.
+            stat_at(dir.as_fd(), c".")?;
+            outcome = self.list_entries(dir, path, send, pending)?;
+            Ok(())
+        };
+        let listed = match self.access {
+            Access::ReadWrite => descriptor::with_permission(dir.as_fd(), Mode::RUSR | Mode::XUSR, list),
+            Access::ReadOnly => list(),
+        };
+        if let Err(errno) = listed {
+            self.miss(path, errno, stat_at(dir.as_fd(), c""));
+        }
+        outcome
+    }
+
+    fn list_entries(&self, dir: &Arc<OwnedFd>, path: &Path, send: &SyncSender<Found>, pending: &mut Vec<Pending>) -> Result<Outcome> {
+        for entry in Dir::read_from(&**dir)? {
             let entry = entry?;
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
+            // What is ours holds no file of the vault; what a repair has moved away is to stay what it is.
+            if name.to_bytes().starts_with(OURS) && !name.to_bytes().starts_with(LONG) {
+                continue;
+            }
             let here = || path.join(OsStr::from_bytes(name.to_bytes()));
-            let kind = match kind_of(&dir, &entry) {
-                Err(Errno::NOENT) => continue,
-                kind => kind?,
-            };
+            let kind = kind_of(dir, &entry)?;
             if kind == FileType::Directory {
                 pending.push(Pending {
-                    parent: Arc::clone(&dir),
+                    parent: Arc::clone(dir),
                     name: name.to_owned(),
                     path: here(),
                 });
-            } else if kind == FileType::RegularFile && (!name.to_bytes().starts_with(OURS) || name.to_bytes().starts_with(LONG)) {
-                self.find(&dir, name, here(), send);
+            } else if kind == FileType::RegularFile {
+                let found = self.find(dir, name, here(), send);
+                if found.is_err() {
+                    return Ok(found);
+                }
             }
+        }
+        Ok(Ok(()))
+    }
+
+    /// A regular file: is it one to be looked at?
+    fn find(&self, dir: &OwnedFd, name: &CStr, path: PathBuf, send: &SyncSender<Found>) -> Outcome {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.tell();
+        let stat = match stat_at(dir.as_fd(), name) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => {
+                self.miss(&path, errno, stat_at(dir.as_fd(), c""));
+                return Ok(());
+            }
+        };
+        let role = self.recovery.role(&stat);
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let flags = match (&role, self.access) {
+            (Role::Other, _) => return Ok(()),
+            (_, Access::ReadWrite) => flags | OFlags::RDWR,
+            (_, Access::ReadOnly) => flags | OFlags::RDONLY,
+        };
+        match (self.open(dir.as_fd(), name, flags, Mode::RUSR | Mode::WUSR), &role) {
+            (Ok(fd), _) => {
+                let file = Descriptor(fd);
+                // The workers are there as long as this goes on.
+                let _ = send.send(Found { file, stat, role, path });
+            }
+            (Err(errno), Role::Named(_)) => return Err(Error::File { path, errno }),
+            (Err(errno), Role::Perhaps) => self.miss(&path, errno, Ok(stat)),
+            (Err(errno), Role::New | Role::Other) => log::error!("cannot open {} to recover it: {errno}", path.display()),
         }
         Ok(())
     }
 
-    /// A regular file: is it one to be looked at?
-    fn find(&self, dir: &OwnedFd, name: &CStr, path: PathBuf, send: &SyncSender<Found>) {
-        self.files.fetch_add(1, Ordering::Relaxed);
-        self.tell();
-        match self.found(dir, name) {
-            Ok(None) | Err(Errno::NOENT) => {}
-            Ok(Some((file, stat, role))) => {
-                // The workers are there as long as this goes on.
-                let _ = send.send(Found { file, stat, role, path });
-            }
-            Err(errno) => {
-                log::error!("cannot look at {} to recover it: {errno}", path.display());
-                self.miss(errno);
-            }
-        }
-    }
-
-    fn found(&self, dir: &OwnedFd, name: &CStr) -> Result<Option<(Descriptor, FileStat, Role)>> {
-        let stat = stat_at(dir.as_fd(), name)?;
-        let role = self.recovery.role(&stat);
-        if let Role::Other = role {
-            return Ok(None);
-        }
-        let access = match self.access {
-            Access::ReadWrite => OFlags::RDWR,
-            Access::ReadOnly => OFlags::RDONLY,
-        };
-        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let fd = self.open(dir.as_fd(), name, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(Some((Descriptor(fd), stat, role)))
-    }
-
-    /// Opens an entry; one that its mode denies us although it is ours, with `grant` for a moment, if we may change the vault.
+    /// Opens an entry; one that its mode, or that of the directory, denies us although it is ours, with `grant` for a moment, if we may change the vault.
     fn open(&self, dir: BorrowedFd<'_>, name: &CStr, flags: OFlags, grant: Mode) -> Result<OwnedFd> {
-        match (rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::empty()), self.access) {
-            (Err(Errno::ACCESS), Access::ReadWrite) => {}
-            (opened, _) => return opened,
+        let open = |flags| rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, Mode::empty());
+        if self.access == Access::ReadOnly {
+            return open(flags);
         }
-        let path = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-        descriptor::with_permission(path.as_fd(), grant, || descriptor::reopen(path.as_fd(), flags - OFlags::NOFOLLOW))
+        descriptor::with_permission(dir, Mode::XUSR, || match open(flags) {
+            Err(Errno::ACCESS) => {
+                let path = open(OFlags::PATH | OFlags::NOFOLLOW)?;
+                descriptor::with_permission(path.as_fd(), grant, || descriptor::reopen(path.as_fd(), flags - OFlags::NOFOLLOW))
+            }
+            opened => opened,
+        })
     }
 }
 

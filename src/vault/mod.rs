@@ -14,9 +14,10 @@ use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
 use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
 use crate::record::{Size, size_on_disk};
+use crate::sys::descriptor;
 use crate::sys::disk::{FileId, Moment};
 use parking_lot::Mutex;
-use rustix::fs::{FileType, Stat};
+use rustix::fs::{FileType, Stat, Timestamps};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -166,7 +167,7 @@ impl Folder for Vault {
     fn plain_size(&self, kind: FileType, stat: &Stat) -> Option<u64> {
         let on_disk = length(stat);
         let size = if kind == FileType::RegularFile {
-            let journaled = self.journal.as_ref().and_then(|journal| journal.len_of(FileId::of(stat)));
+            let journaled = self.journal.as_ref().map(|journal| journal.len_of(stat));
             match size_on_disk(journaled.unwrap_or(on_disk)) {
                 Size::Whole(size) | Size::Cut(size) => size,
             }
@@ -244,7 +245,9 @@ impl Folder for Vault {
     }
 
     fn contents(&self, _: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
-        self.contents_of(file, stat, |journal| journal.file(FileId::of(stat), length(stat)))
+        // Looked at again: what lay over the file may have been written into it since `stat` was taken.
+        let len = || rustix::fs::fstat(file).map_or(length(stat), |now| length(&now));
+        self.contents_of(file, stat, |journal| journal.file(FileId::of(stat), len))
     }
 
     fn new_contents(&self, _: Option<&CipherName>, file: BorrowedFd<'_>, stat: &Stat) -> Result<Box<dyn Contents>> {
@@ -253,6 +256,14 @@ impl Folder for Vault {
 
     fn has_left(&self, stat: &Stat) -> bool {
         self.journal.as_ref().is_some_and(|journal| journal.has_left(stat))
+    }
+
+    fn set_times(&self, file: BorrowedFd<'_>, times: &Timestamps) -> rustix::io::Result<()> {
+        let set = || descriptor::set_times(file, times);
+        match &self.journal {
+            None => set(),
+            Some(journal) => journal.setting_times(FileId::of(&rustix::fs::fstat(file)?), set),
+        }
     }
 
     fn close(&self) -> Result<()> {

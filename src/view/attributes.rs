@@ -123,7 +123,9 @@ impl View {
             if let Some(mode) = changes.mode {
                 descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
             }
-            change_times(fd, changes)?;
+            if let Some(times) = new_times(changes) {
+                self.folder.set_times(fd, &times)?;
+            }
             let mark = change.mark();
             Ok((mark, rustix::fs::fstat(fd)?))
         })?;
@@ -200,15 +202,12 @@ fn change_owner(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
     Ok(())
 }
 
-fn change_times(fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
-    if changes.atime.is_some() || changes.mtime.is_some() {
-        let times = Timestamps {
-            last_access: timespec(changes.atime),
-            last_modification: timespec(changes.mtime),
-        };
-        descriptor::set_times(fd, &times)?;
-    }
-    Ok(())
+/// The times to be set, if any are.
+fn new_times(changes: &SetAttr) -> Option<Timestamps> {
+    (changes.atime.is_some() || changes.mtime.is_some()).then(|| Timestamps {
+        last_access: timespec(changes.atime),
+        last_modification: timespec(changes.mtime),
+    })
 }
 
 fn timespec(time: Option<SetTime>) -> Timespec {

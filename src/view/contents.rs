@@ -52,7 +52,7 @@ impl View {
     /// tick of its clock in which it was told the time, and a later one would make the file seem changed once the kernel has forgotten it. The application may
     /// have set set-user-id after its write, and the operating system takes it away when an ordinary user's daemon writes.
     fn leave_to_kernel(&self, fd: BorrowedFd<'_>, before: &Stat, privileges: Privileges) -> Result<()> {
-        let mut undone = descriptor::set_times(fd, &modified_at(before)).map_err(Error::from);
+        let mut undone = self.folder.set_times(fd, &modified_at(before)).map_err(Error::from);
         if self.daemon.uid != 0 && privileges == Privileges::Keep {
             undone = undone.and_then(|()| restore_privileges(fd, before.st_mode));
         }

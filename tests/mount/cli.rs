@@ -17,6 +17,8 @@ pub(crate) mod code {
     pub(crate) const WRONG_PASSWORD: i32 = 12;
     pub(crate) const DAMAGED: i32 = 13;
     pub(crate) const NEWER: i32 = 14;
+    pub(crate) const EXISTS: i32 = 16;
+    pub(crate) const DAMAGE_FOUND: i32 = 26;
 }
 
 const CHEAP: [&str; 5] = ["init", "--kdf-memory", "8M", "--kdf-passes", "1"];

@@ -8,7 +8,6 @@ use crate::people::{Who, run, skipped};
 use crate::places::{Scratch, SmallFilesystem};
 use rustix::fs::ioctl_ficlone;
 use std::fs::File;
-use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,22 +50,39 @@ impl Disk {
 
     /// What a power cut now would leave on it.
     pub(crate) fn cut(&self) -> Cut<'_> {
+        self.cut_of(&self.image)
+    }
+
+    /// What a power cut now leaves of the disk in the file `image`, which is beside our own.
+    fn cut_of(&self, image: &Path) -> Cut<'_> {
         let number = self.copies.fetch_add(1, Ordering::Relaxed);
         let copy = self.below.path().join(format!("copy {number}"));
-        ioctl_ficlone(File::create(&copy).unwrap(), File::open(&self.image).unwrap()).unwrap();
-        Cut { copy, disk: PhantomData }
+        ioctl_ficlone(File::create(&copy).unwrap(), File::open(image).unwrap()).unwrap();
+        Cut { copy, disk: self }
     }
 }
 
-/// A disk as a power cut left it. Its file is beside that of the disk.
+/// A disk as a power cut left it. Its file is beside that of the disk, and goes when this value is dropped.
 pub(crate) struct Cut<'d> {
     copy: PathBuf,
-    disk: PhantomData<&'d Disk>,
+    disk: &'d Disk,
 }
 
-impl Cut<'_> {
+impl<'d> Cut<'d> {
     /// Switches it on again.
     pub(crate) fn mount(&self) -> SmallFilesystem {
         SmallFilesystem::in_image(Scratch::new(Who::Root, None), &self.copy, OPTIONS)
+    }
+
+    /// What another power cut now leaves of it, while it is mounted.
+    pub(crate) fn cut(&self) -> Cut<'d> {
+        self.disk.cut_of(&self.copy)
+    }
+}
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        // Otherwise many cuts fill the disk that all of them are on.
+        std::fs::remove_file(&self.copy).unwrap();
     }
 }

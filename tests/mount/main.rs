@@ -5,6 +5,7 @@
 //! ordinary user; without root, what needs it says SKIPPED, which fails in CI.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "here a panic is how a failure is reported")]
 
+mod check;
 mod cli;
 mod corpus;
 mod cuts;
@@ -21,8 +22,10 @@ mod people;
 mod permissions;
 mod places;
 mod posix;
+mod power;
 mod programs;
 mod recipe;
+mod recovery;
 mod refusals;
 mod space;
 mod tamper;

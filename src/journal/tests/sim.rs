@@ -1,41 +1,18 @@
 //! A simulated disk: files whose unsynced sectors a crash keeps, loses or mixes in any way, and calls that fail when told.
 
+use super::inode::Inode;
 use crate::journal::home::Home;
 use crate::journal::overlay::{index, length};
-use crate::journal::recover::{Recovery, Report};
-use crate::journal::{Access, Journal};
-use crate::keys::{ContentKey, JournalKey, MasterKey};
 use crate::sys::disk::{Backing, Disk, FileId, FileStat, Kept, Moment};
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rustix::io::{Errno, Result};
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-/// What a disk writes whole or not at all.
-pub(crate) const SECTOR: usize = 512;
-type Sector = [u8; SECTOR];
 /// The inode number of the journal.
 const JOURNAL: u64 = 1;
-
-/// One file on the simulated disk.
-#[derive(Clone, Default)]
-pub(super) struct Inode {
-    pub(super) born: u64,
-    pub(super) modified: u64,
-    pub(super) changed: u64,
-    pub(super) len: u64,
-    sectors: BTreeMap<u64, Sector>,
-    /// What a crash may leave of each sector and of the length: what is durable, then everything since.
-    maybe: BTreeMap<u64, Vec<Sector>>,
-    lens: Vec<u64>,
-    /// Whether a crash leaves the file.
-    exists_durably: bool,
-    /// Whether it has no name any more.
-    pub(super) unlinked: bool,
-}
 
 /// A failure to come.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +28,21 @@ pub(crate) struct Fault {
 pub(super) struct Inner {
     pub(super) inodes: BTreeMap<u64, Inode>,
     pub(super) clock: u64,
+    /// Journals that were put aside.
+    kept: Vec<Inode>,
     fault: Option<Fault>,
     struck: bool,
+    /// What is to be done in the middle of the next write to a file.
+    hook: Option<Hook>,
+}
+
+type Hook = (u64, At, Box<dyn FnOnce() + Send>);
+
+/// A call of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Write,
+    Sync,
 }
 
 /// A disk with some files and a journal. A clone is the same disk.
@@ -66,118 +56,14 @@ pub(crate) struct SimFile {
     pub(crate) ino: u64,
 }
 
-impl Inode {
-    pub(super) fn sector(&self, number: u64) -> Sector {
-        self.sectors.get(&number).copied().unwrap_or([0; SECTOR])
-    }
-
-    pub(super) fn put_sector(&mut self, number: u64, sector: Sector) {
-        let old = self.sector(number);
-        if old == sector {
-            return;
-        }
-        self.maybe.entry(number).or_insert_with(|| vec![old]).push(sector);
-        self.sectors.insert(number, sector);
-    }
-
-    pub(super) fn put(&mut self, mut offset: u64, mut data: &[u8]) {
-        while !data.is_empty() {
-            let (number, within) = place(offset);
-            let (now, later) = data.split_at(data.len().min(SECTOR - within));
-            let mut sector = self.sector(number);
-            sector[within..within + now.len()].copy_from_slice(now);
-            self.put_sector(number, sector);
-            offset += length(now.len());
-            data = later;
-        }
-    }
-
-    pub(super) fn put_len(&mut self, len: u64) {
-        if self.lens.is_empty() {
-            self.lens.push(self.len);
-        }
-        self.lens.push(len);
-        let (first, within) = place(len);
-        let gone: Vec<u64> = self.sectors.range(first..).map(|(number, _)| *number).collect();
-        for number in gone {
-            let mut sector = self.sector(number);
-            let from = if number == first { within } else { 0 };
-            if sector[from..].iter().any(|byte| *byte != 0) {
-                sector[from..].fill(0);
-                self.put_sector(number, sector);
-            }
-        }
-        self.len = len;
-    }
-
-    pub(super) fn sync(&mut self) {
-        self.maybe.clear();
-        self.lens.clear();
-        self.exists_durably = true;
-    }
-
-    /// What a crash leaves, as `choose` picks among so many possibilities each time.
-    fn crash(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
-        for (number, versions) in std::mem::take(&mut self.maybe) {
-            self.sectors.insert(number, versions[choose(versions.len())]);
-        }
-        let lens = std::mem::take(&mut self.lens);
-        if !lens.is_empty() {
-            self.len = lens[choose(lens.len())];
-        }
-        let len = self.len;
-        self.put_len(len);
-        self.sync();
-    }
-}
-
-impl Journal {
-    /// Hands the operating system all entries that were collected, which it may write at any time or not.
-    pub(crate) fn write_out(&self) {
-        if let Some(log) = self.log_if_begun() {
-            log.write_out_now();
-        }
-    }
-}
-
 impl World {
-    /// The journal of what is on the disk, recovered if it was left there.
-    pub(crate) fn mount(&self, master: &MasterKey, size: u64) -> Result<(Arc<Journal>, Option<Report>)> {
-        self.mount_as(master, size, Access::ReadWrite)
-    }
-
-    pub(crate) fn mount_as(&self, master: &MasterKey, size: u64, access: Access) -> Result<(Arc<Journal>, Option<Report>)> {
-        let key = Arc::new(JournalKey::derive(master));
-        let journal = Journal::new(Box::new(self.clone()), key, access, size)?;
-        let Some(disk) = journal.home.open()? else {
-            return Ok((journal, None));
-        };
-        let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master))?;
-        for ino in self.files() {
-            let file = self.file(ino);
-            let stat = file.stat()?;
-            let role = recovery.role(&stat);
-            recovery.visit(&file, &stat, role, Path::new(&ino.to_string()))?;
-        }
-        let report = recovery.finish(None)?;
-        Ok((journal, Some(report)))
-    }
-
     /// A new, empty file.
     pub(crate) fn create(&self) -> SimFile {
         let mut inner = self.0.lock();
         inner.clock += 1;
         let ino = inner.inodes.keys().last().map_or(JOURNAL, |last| *last) + 1;
-        let (born, modified, changed) = (inner.clock, inner.clock, inner.clock);
-        inner.inodes.insert(
-            ino,
-            Inode {
-                born,
-                modified,
-                changed,
-                ..Inode::default()
-            },
-        );
+        let clock = inner.clock;
+        inner.inodes.insert(ino, Inode::new(clock));
         drop(inner);
         self.file(ino)
     }
@@ -222,7 +108,7 @@ impl World {
     /// Whether everything is durable.
     pub(crate) fn is_synced(&self) -> bool {
         let inner = self.0.lock();
-        inner.inodes.values().all(|inode| inode.maybe.is_empty() && inode.lens.is_empty())
+        inner.inodes.values().all(Inode::is_synced)
     }
 
     /// In how many ways a crash can leave the disk; each is a list of choices for [`crashed`](Self::crashed).
@@ -272,6 +158,18 @@ impl World {
         (inner.fault, inner.struck) = (Some(fault), false);
     }
 
+    /// Calls `action` when the file is written to or synced for the next time, before that is done.
+    pub(crate) fn at_next(&self, at: At, ino: u64, action: impl FnOnce() + Send + 'static) {
+        self.0.lock().hook = Some((ino, at, Box::new(action)));
+    }
+
+    pub(super) fn call_hook(&self, ino: u64, at: At) {
+        let hook = self.0.lock().hook.take_if(|(of, when, _)| (*of, *when) == (ino, at));
+        if let Some((.., action)) = hook {
+            action();
+        }
+    }
+
     pub(crate) fn disarm(&self) {
         self.0.lock().fault = None;
     }
@@ -300,11 +198,6 @@ impl World {
         inode.changed = clock;
         Ok(action(inode))
     }
-}
-
-/// The sector of an offset, and the byte in it.
-pub(super) fn place(offset: u64) -> (u64, usize) {
-    (offset / length(SECTOR), index(offset % length(SECTOR)))
 }
 
 pub(super) fn moment(clock: u64) -> Moment {
@@ -338,6 +231,18 @@ impl Home for World {
         Ok(())
     }
 
+    fn put_aside(&self) -> Result<String> {
+        self.change(JOURNAL, |_| ())?;
+        let mut inner = self.0.lock();
+        let journal = inner.inodes.remove(&JOURNAL).unwrap();
+        inner.kept.push(journal);
+        Ok(inner.kept.len().to_string())
+    }
+
+    fn is_ours(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     fn sync_all(&self) -> Result<()> {
         let inos: Vec<u64> = self.0.lock().inodes.keys().copied().collect();
         inos.into_iter().try_for_each(|ino| self.change(ino, Inode::sync))
@@ -346,7 +251,7 @@ impl Home for World {
     fn stat(&self) -> Result<FileStat> {
         Ok(FileStat {
             id: FileId { dev: 1, ino: 0 },
-            born: None,
+            born: Some(moment(0)),
             modified: moment(0),
             changed: moment(0),
             len: 0,

@@ -1,6 +1,7 @@
 //! The simulated disk's files as the journal uses them.
 
-use super::sim::{Inode, SECTOR, SimFile, moment, place};
+use super::inode::{Inode, SECTOR, place};
+use super::sim::{At, SimFile, moment};
 use crate::journal::overlay::{index, length};
 use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, Moment, SeekTo};
 use rustix::io::{Errno, Result};
@@ -22,19 +23,21 @@ impl Disk for SimFile {
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> Result<usize> {
+        self.world.call_hook(self.ino, At::Write);
         self.world.change(self.ino, |inode| {
             inode.put(offset, data);
             if offset + length(data.len()) > inode.len {
                 inode.put_len(offset + length(data.len()));
             }
         })?;
-        self.set_modified(None)?;
+        self.date(None);
         Ok(data.len())
     }
 
     fn set_len(&self, len: u64) -> Result<()> {
         self.world.change(self.ino, |inode| inode.put_len(len))?;
-        self.set_modified(None)
+        self.date(None);
+        Ok(())
     }
 
     fn punch(&self, offset: u64, len: u64) -> Result<()> {
@@ -60,7 +63,24 @@ impl Disk for SimFile {
     }
 
     fn sync(&self, _: Durability) -> Result<()> {
-        self.world.change(self.ino, Inode::sync)
+        self.world.call_hook(self.ino, At::Sync);
+        self.world.change(self.ino, Inode::sync).inspect_err(|_| {
+            if let Some(inode) = self.world.0.lock().inodes.get_mut(&self.ino) {
+                inode.sync_failed();
+            }
+        })
+    }
+}
+
+impl SimFile {
+    fn date(&self, to: Option<Moment>) {
+        let mut inner = self.world.0.lock();
+        inner.clock += 1;
+        let clock = inner.clock;
+        if let Some(inode) = inner.inodes.get_mut(&self.ino) {
+            inode.modified = to.map_or(clock, |to| u64::try_from(to.secs).unwrap());
+            inode.changed = clock;
+        }
     }
 }
 
@@ -87,13 +107,8 @@ impl Backing for SimFile {
     }
 
     fn set_modified(&self, to: Option<Moment>) -> Result<()> {
-        let mut inner = self.world.0.lock();
-        inner.clock += 1;
-        let clock = inner.clock;
-        if let Some(inode) = inner.inodes.get_mut(&self.ino) {
-            inode.modified = to.map_or(clock, |to| u64::try_from(to.secs).unwrap());
-            inode.changed = clock;
-        }
+        self.world.change(self.ino, |_| ())?;
+        self.date(to);
         Ok(())
     }
 }

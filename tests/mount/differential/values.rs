@@ -303,20 +303,19 @@ impl Values {
     /// What a symlink points to: never upwards, so that no path of names leads out of the tree.
     pub(super) fn target(&mut self, own_name: &[u8]) -> Vec<u8> {
         let name = self.name();
-        match self.rng.random_range(0..20) {
+        let mut target = match self.rng.random_range(0..20) {
             0 => b".".to_vec(),
             1 => b"/nonexistent/plainview-differential".to_vec(),
-            2 => vec![
-                b't';
-                self.pick(&[self.taste.longest(), 256, 1000, LONGEST_TARGET], 256)
-                    .min(self.abilities.longest_target)
-            ],
-            3 => vec![b't'; 4096], // too long anywhere
+            2 => vec![b't'; self.pick(&[self.taste.longest(), 256, 1000, LONGEST_TARGET], 256)],
+            3 => return vec![b't'; 4096], // too long anywhere
             4 => Vec::new(),
             5 => b"\xff\xfe target\n".to_vec(),
             6..9 => own_name.to_vec(),
             9..14 => [name.as_slice(), b"/", &self.name()].concat(),
             _ => name,
-        }
+        };
+        // Names, too, can be longer than that.
+        target.truncate(self.abilities.longest_target);
+        target
     }
 }

@@ -5,8 +5,9 @@ mod run;
 
 use super::bench::Op;
 use super::*;
-use crate::journal::Journal;
+use crate::journal::tests::mounted::Mounted;
 use crate::journal::tests::sim::{Fault, SimFile, World};
+use crate::journal::{Damage, Journal};
 use crate::sys::disk::Backing;
 use oracle::Oracle;
 use rand::RngExt;
@@ -65,8 +66,15 @@ fn calls_that_fail_lose_nothing_that_was_synced() {
             run.world.disarm();
             run.faulty = false;
             // What a failure left is put right first.
-            let files = run.files.iter_mut();
-            files.for_each(|file| file.perform(&Op::Sync(Durability::Data)).unwrap());
+            for file in &mut run.files {
+                let synced = file.perform(&Op::Sync(Durability::Data));
+                assert_eq!(
+                    synced.is_err(),
+                    file.is_lost(&run.journal),
+                    "a sync that failed is not forgotten: {synced:?}"
+                );
+            }
+            run.files.retain(|file| !file.is_lost(&run.journal));
             for _ in 0..run.rng.random_range(0..20) {
                 run.step();
             }
@@ -94,10 +102,9 @@ fn small_world() -> (World, u64) {
 }
 
 /// What the file of a small world holds after a mount.
-fn after_mount(world: &World, ino: u64) -> Vec<u8> {
+fn after_mount(world: &World, ino: u64) -> (Vec<u8>, Damage) {
     let (journal, report) = world.mount(&master(), SIZE).unwrap();
-    assert!(report.is_some());
-    Oracle::open(world, &journal, ino).now
+    (Oracle::open(world, &journal, ino).now, report.unwrap().damage)
 }
 
 #[test]
@@ -108,25 +115,40 @@ fn a_journal_whose_bytes_are_flipped_or_cut_gives_an_earlier_commit() {
     let all = world.bytes(world.journal().ino);
     let end = all.iter().rposition(|byte| *byte != 0).unwrap() + 1;
     let mut seen = [0; 3];
-    let mut check = |damage: &dyn Fn(&World)| {
+    // What was committed before something else was synced is told if it is lost, unless the journal seems not to have been written so far.
+    let mut check = |damage: &dyn Fn(&World), is_told: bool| {
         let world = world.crashed(&mut |count| count - 1);
         damage(&world);
-        let left = after_mount(&world, ino);
-        let state = states.iter().position(|state| *state == left);
-        seen[state.expect("one of its commits")] += 1;
+        let (left, damage) = after_mount(&world, ino);
+        let state = states.iter().position(|state| *state == left).expect("one of its commits");
+        assert_eq!(damage == Damage::Missing, is_told && state == 0);
+        seen[state] += 1;
     };
-    check(&|_| ());
+    check(&|_| (), true);
     // Of the slots, only what the headers take matters.
     for at in (0..200).chain(4096..4300).chain(8192..end) {
         for bit in 0..8 {
-            check(&|world| {
-                let flipped = all[at] ^ (1 << bit);
-                world.journal().write_at(&[flipped], bytes(at)).map(drop).unwrap();
-            });
+            check(
+                &|world| {
+                    let flipped = all[at] ^ (1 << bit);
+                    world.journal().write_at(&[flipped], bytes(at)).map(drop).unwrap();
+                },
+                true,
+            );
         }
     }
-    for len in (0..200).chain(8192..=end) {
-        check(&|world| world.journal().set_len(bytes(len)).unwrap());
+    for len in 8192..=end {
+        check(&|world| world.journal().set_len(bytes(len)).unwrap(), false);
+    }
+    for len in 0..8192 {
+        let world = world.crashed(&mut |count| count - 1);
+        world.journal().set_len(bytes(len)).unwrap();
+        let (left, damage) = after_mount(&world, ino);
+        assert!(
+            left == states[0] && damage != Damage::None,
+            "{len}: {} {damage:?}",
+            left == states[0]
+        );
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }

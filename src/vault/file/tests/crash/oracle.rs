@@ -9,6 +9,8 @@ pub(super) struct Oracle {
     pub(super) now: Vec<u8>,
     /// What it was at the last commit, and after each operation since. Nothing while it is new and was never synced: then it must only be readable.
     pub(super) since: Option<Vec<Vec<u8>>>,
+    /// Whether it was made when the journal could not be begun: then it counts as an old one, which a sync of new files does not commit.
+    pub(super) made_old: bool,
     /// What was ever written at each byte of a new file.
     pub(super) written: Vec<Vec<u8>>,
 }
@@ -17,12 +19,15 @@ impl Oracle {
     pub(super) fn create(world: &World, journal: &Journal) -> Self {
         let sim = world.create();
         let stat = sim.stat().unwrap();
-        let file = VaultFile::journaled(content_key(), journal.new_file(stat.id, stat.changed).unwrap());
+        let journaled = journal.new_file(stat.id, stat.changed).unwrap();
+        let made_old = !journaled.is_new();
+        let file = VaultFile::journaled(content_key(), journaled);
         Self {
             sim,
             file,
             now: Vec::new(),
             since: None,
+            made_old,
             written: vec![Vec::new()],
         }
     }
@@ -30,7 +35,7 @@ impl Oracle {
     pub(super) fn open(world: &World, journal: &Journal, ino: u64) -> Self {
         let sim = world.file(ino);
         let stat = sim.stat().unwrap();
-        let file = VaultFile::journaled(content_key(), journal.file(stat.id, stat.len).unwrap());
+        let file = VaultFile::journaled(content_key(), journal.file(stat.id, || stat.len).unwrap());
         let now = file
             .look(&sim, whole)
             .unwrap_or_else(|error| panic!("file {ino} after a crash: {error}"));
@@ -38,6 +43,7 @@ impl Oracle {
             sim,
             file,
             since: Some(vec![now.clone()]),
+            made_old: true,
             written: Vec::new(),
             now,
         }
@@ -73,6 +79,11 @@ impl Oracle {
 
     pub(super) fn committed(&mut self) {
         self.since = Some(vec![self.now.clone()]);
+    }
+
+    /// Whether the disk has failed so that nothing is promised of the file any more.
+    pub(super) fn is_lost(&self, journal: &Journal) -> bool {
+        journal.has_lost(self.sim.stat().unwrap().id)
     }
 
     /// An operation failed: whatever it left can be read, and may be committed.

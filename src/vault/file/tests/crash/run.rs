@@ -4,7 +4,7 @@ use super::*;
 
 pub(super) struct Run<'a> {
     pub(super) world: World,
-    pub(super) journal: Arc<Journal>,
+    pub(super) journal: Mounted,
     pub(super) files: Vec<Oracle>,
     pub(super) rng: &'a mut StdRng,
     /// Whether calls of the disk fail.
@@ -59,7 +59,7 @@ impl<'a> Run<'a> {
                 let half_known = self.half_known;
                 // Without a journal, nothing was written that could need it.
                 if well && self.world.has_journal() {
-                    let new = self.files.iter_mut().filter(|file| file.since.is_none());
+                    let new = self.files.iter_mut().filter(|file| file.since.is_none() && !file.made_old);
                     new.for_each(|file| match half_known {
                         true => file.since = Some(file.written.clone()),
                         false => file.committed(),
@@ -124,11 +124,16 @@ impl<'a> Run<'a> {
         }
         let (journal, report) = world.mount(&master(), SIZE).unwrap();
         self.history.push(format!("crash: {report:?}"));
-        assert!(report.is_none_or(|report| report.pending.is_none() && !report.unreadable));
+        assert!(report.is_none_or(|report| report.pending.is_none() && report.aside.is_none()));
         let mut files = Vec::new();
         for old in &self.files {
             if !world.exists(old.sim.ino) {
                 assert!(old.since.is_none(), "a file that was synced is gone");
+                continue;
+            }
+            if old.is_lost(&self.journal) {
+                // It was said of each sync since.
+                world.remove_file(old.sim.ino);
                 continue;
             }
             let file = Oracle::open(&world, &journal, old.sim.ino);

@@ -1,0 +1,284 @@
+//! Files that are changed by way of the journal, one call after the other: bytes as they are, without records.
+
+use super::mounted::Mounted;
+use super::sim::{Fault, SimFile, World};
+use crate::journal::overlay::{index, length};
+use crate::journal::{JournaledFile, SIZE_MIN};
+use crate::keys::MasterKey;
+use crate::secret::Secret;
+use crate::sys::disk::{Backing, Disk, Durability, read_full_at, write_all_at};
+use rustix::io::{Errno, Result};
+use std::sync::Arc;
+
+pub(super) fn master() -> MasterKey {
+    MasterKey::new(Secret::fill_with(|key| key.fill(3)))
+}
+
+/// Bytes that stand for the header of a vault's file, which tells which file it is. All offsets and lengths are of what comes behind.
+pub(super) const HEADER: usize = 48;
+
+/// A file, the disk it is on, and the journal over it.
+pub(super) struct Scene {
+    pub(super) world: World,
+    pub(super) journal: Mounted,
+    pub(super) sim: SimFile,
+    pub(super) file: Arc<JournaledFile>,
+}
+
+impl Scene {
+    /// A file that holds `bytes`, which were durable before the journal was begun.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let world = World::default();
+        let sim = world.create();
+        write_all_at(&sim, &[&[7; HEADER], bytes].concat(), 0).unwrap();
+        sim.sync(Durability::All).unwrap();
+        Self::mount(world, sim.ino)
+    }
+
+    pub(super) fn mount(world: World, ino: u64) -> Self {
+        let (journal, _) = world.mount(&master(), SIZE_MIN).unwrap();
+        let sim = world.file(ino);
+        let stat = sim.stat().unwrap();
+        let file = journal.file(stat.id, || stat.len).unwrap();
+        Self { world, journal, sim, file }
+    }
+
+    pub(super) fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
+        let (len, offset) = (length(bytes.len()), length(HEADER + offset));
+        let operation = self.file.begin(&self.sim, len, offset + len)?;
+        write_all_at(operation.disk(), bytes, offset)
+    }
+
+    pub(super) fn resize(&self, len: u64) -> Result<()> {
+        let len = length(HEADER) + len;
+        self.file.begin(&self.sim, 0, len)?.disk().set_len(len)
+    }
+
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.start_sync(&self.sim, Durability::Data)?.finish()
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![0; index(self.file.len())];
+        let got = read_full_at(&self.file.over(&self.sim), &mut bytes, 0).unwrap();
+        assert_eq!(got, bytes.len());
+        bytes.split_off(HEADER)
+    }
+
+    /// What is in the file itself.
+    pub(super) fn on_disk(&self) -> Vec<u8> {
+        self.world.bytes(self.sim.ino).split_off(HEADER)
+    }
+
+    pub(super) fn punch(&self, offset: u64, len: u64) -> Result<()> {
+        self.file
+            .begin(&self.sim, 0, self.file.len())?
+            .disk()
+            .punch(length(HEADER) + offset, len)
+    }
+
+    /// What a power cut leaves that takes all that it may.
+    pub(super) fn after_power_cut(&self) -> Vec<u8> {
+        Self::mount(self.world.crashed(&mut |_| 0), self.sim.ino).bytes()
+    }
+
+    /// What a power cut leaves when everything gets to disk that was written.
+    fn after_kill(&self) -> Vec<u8> {
+        Self::mount(self.world.crashed(&mut |count| count - 1), self.sim.ino).bytes()
+    }
+}
+
+/// More than is appended by way of the journal.
+const MUCH: usize = 100_000;
+
+#[test]
+fn of_two_syncs_the_one_that_was_begun_last_counts() {
+    let scene = Scene::new(&[1; 100]);
+    scene.write(0, &[2]).unwrap();
+    scene.write(100, &[3; MUCH]).unwrap();
+    let first = scene.file.start_sync(&scene.sim, Durability::Data).unwrap();
+    scene.write(100 + MUCH, &[4; 50]).unwrap();
+    let second = scene.file.start_sync(&scene.sim, Durability::Data).unwrap();
+    second.finish().unwrap();
+    first.finish().unwrap();
+    assert!(scene.after_power_cut() == scene.bytes());
+}
+
+#[test]
+fn a_change_that_fails_has_changed_nothing() {
+    let mut failed = 0;
+    for after in 0..20 {
+        for errno in [Errno::IO, Errno::NOSPC] {
+            let scene = Scene::new(&[1; 100]);
+            let lasting = true;
+            scene.world.arm(Fault { after, errno, lasting });
+            let (written, cut) = (scene.write(10, &[2; 10]), scene.resize(50));
+            scene.world.disarm();
+            let mut expected = vec![1; 100];
+            if written.is_ok() {
+                expected[10..20].fill(2);
+            }
+            expected.truncate(if cut.is_ok() { 50 } else { 100 });
+            failed += usize::from(written.is_err()) + usize::from(cut.is_err());
+            assert!(scene.bytes() == expected, "after {after} calls: {written:?}, {cut:?}");
+        }
+    }
+    assert!(failed > 4, "{failed}");
+}
+
+#[test]
+fn a_sync_that_failed_in_the_background_is_told_to_who_syncs_later() {
+    let mut told = 0;
+    for after in 0..30 {
+        let scene = Scene::new(&[1; 100]);
+        scene.write(100, &[2; MUCH]).unwrap();
+        let lasting = false;
+        scene.world.arm(Fault {
+            after,
+            errno: Errno::IO,
+            lasting,
+        });
+        let checkpoint = scene.journal.checkpoint();
+        scene.world.disarm();
+        assert_eq!(checkpoint.is_err(), scene.world.struck());
+        scene.journal.checkpoint().unwrap();
+        match scene.sync() {
+            Ok(()) => assert!(scene.after_power_cut() == scene.bytes(), "after {after} calls"),
+            Err(errno) => {
+                told += 1;
+                assert_eq!(errno, Errno::IO);
+                assert_eq!(scene.sync(), Err(Errno::IO));
+            }
+        }
+    }
+    assert!(told > 0);
+}
+
+#[test]
+fn every_call_of_a_checkpoint_may_fail_and_nothing_that_was_synced_is_lost() {
+    for after in 0..40 {
+        for lasting in [false, true] {
+            let scene = Scene::new(&[1; 5000]);
+            scene.write(10, &[2; 600]).unwrap();
+            scene.write(5000, &[3; 600]).unwrap();
+            scene.resize(5300).unwrap();
+            scene.resize(5400).unwrap();
+            scene.sync().unwrap();
+            let synced = scene.bytes();
+            scene.world.arm(Fault {
+                after,
+                errno: Errno::IO,
+                lasting,
+            });
+            let _ = scene.journal.checkpoint();
+            assert!(scene.bytes() == synced);
+            assert!(
+                scene.after_power_cut() == synced && scene.after_kill() == synced,
+                "after {after} calls"
+            );
+            scene.world.disarm();
+            scene.write(1, &[4; 3]).unwrap();
+            scene.sync().unwrap();
+            let synced = scene.bytes();
+            assert!(
+                scene.after_power_cut() == synced && scene.after_kill() == synced,
+                "after {after} calls"
+            );
+            scene.journal.checkpoint().unwrap();
+            assert!(scene.on_disk() == synced);
+            assert!(
+                scene.after_power_cut() == synced && scene.after_kill() == synced,
+                "after {after} calls"
+            );
+            scene.journal.close().unwrap();
+            assert!(!scene.world.has_journal() && scene.world.is_synced());
+        }
+    }
+}
+
+#[test]
+fn what_a_checkpoint_that_failed_has_written_does_not_come_back() {
+    for after in 0..15 {
+        let scene = Scene::new(&[1; 5000]);
+        scene.write(5000, &[3; 600]).unwrap();
+        let (errno, lasting) = (Errno::NOSPC, false);
+        scene.world.arm(Fault { after, errno, lasting });
+        let _ = scene.journal.checkpoint();
+        scene.world.disarm();
+        scene.resize(5000).unwrap();
+        scene.resize(6000).unwrap();
+        let mut expected = vec![1; 5000];
+        expected.resize(6000, 0);
+        assert!(scene.bytes() == expected);
+        scene.journal.checkpoint().unwrap();
+        assert!(scene.on_disk() == expected, "after {after} calls");
+    }
+}
+
+#[test]
+fn when_the_journal_may_be_void_nothing_is_written_that_counts_on_it() {
+    for after in 0..20 {
+        let scene = Scene::new(&[1; 100]);
+        let mut states = vec![scene.bytes()];
+        scene.write(0, &[2]).unwrap();
+        states.push(scene.bytes());
+        scene.write(100, &[3; MUCH]).unwrap();
+        states.push(scene.bytes());
+        let (errno, lasting) = (Errno::IO, false);
+        scene.world.arm(Fault { after, errno, lasting });
+        let _ = scene.journal.checkpoint();
+        scene.world.disarm();
+        scene.write(1, &[4]).unwrap();
+        states.push(scene.bytes());
+        scene.write(100 + MUCH, &[5; 10]).unwrap();
+        states.push(scene.bytes());
+        scene.sim.sync(Durability::Data).unwrap();
+        if !scene.journal.has_lost(scene.file.id) {
+            assert!(states.contains(&scene.after_kill()), "after {after} calls");
+        }
+    }
+}
+
+#[test]
+fn closing_makes_new_files_durable_and_leaves_no_journal() {
+    let scene = Scene::new(&[1; 100]);
+    let sim = scene.world.create();
+    let stat = sim.stat().unwrap();
+    let file = scene.journal.new_file(stat.id, stat.changed).unwrap();
+    let operation = file.begin(&sim, 3, 3).unwrap();
+    write_all_at(operation.disk(), b"abc", 0).unwrap();
+    drop(operation);
+    assert!(!scene.world.is_synced());
+    scene.journal.close().unwrap();
+    assert!(!scene.world.has_journal() && scene.world.is_synced());
+    assert_eq!(scene.world.bytes(sim.ino), b"abc");
+}
+
+#[test]
+fn a_checkpoint_leaves_the_time_of_modification() {
+    let scene = Scene::new(&[1; 100]);
+    scene.write(10, &[2]).unwrap();
+    let modified = scene.sim.stat().unwrap().modified;
+    scene.journal.checkpoint().unwrap();
+    assert!(scene.on_disk()[10] == 2);
+    assert_eq!(scene.sim.stat().unwrap().modified, modified);
+}
+
+#[test]
+fn space_in_the_journal_is_promised_once_only() {
+    let scene = Scene::new(&[1; 100]);
+    let other = scene.world.create();
+    let stat = other.stat().unwrap();
+    let file = scene.journal.file(stat.id, || stat.len).unwrap();
+    let operations = [
+        file.begin(&other, 1 << 20, 0).unwrap(),
+        scene.file.begin(&scene.sim, 1 << 20, 0).unwrap(),
+    ];
+    assert!(scene.world.journal().stat().unwrap().len > 2 << 20);
+    drop(operations);
+    let before = scene.world.journal().stat().unwrap().len;
+    for _ in 0..10 {
+        scene.write(0, &[2; 1000]).unwrap();
+    }
+    assert_eq!(scene.world.journal().stat().unwrap().len, before);
+}
