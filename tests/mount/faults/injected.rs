@@ -312,6 +312,53 @@ fn one_fault(bench: &mut Bench<'_>, plan: &Plan, then: Then, seed: &str) {
     bench.end();
 }
 
+/// The time of modification cannot be set: then nothing was changed.
+#[test]
+fn regression_a_change_fails_before_it_is_made() {
+    if !strace_or_skip() {
+        return;
+    }
+    let vault = Vault::new(Options::default());
+    let mut bench = Bench::new(&vault);
+    bench.begin("utimensat".to_owned());
+    let fault = Fault {
+        call: "utimensat".to_owned(),
+        errno: "EIO",
+        when: When::Always,
+    };
+    for (number, op) in steps()[..PREPARED].iter().enumerate() {
+        bench.step(op);
+        // The first makes the files.
+        if number > 6 {
+            bench.faulty_step(op, &fault);
+            bench.step(op);
+        }
+    }
+    assert!(
+        bench.injected > 5 && bench.reported > 5,
+        "{} injected, {} reported",
+        bench.injected,
+        bench.reported
+    );
+    bench.end();
+    bench.begin("at the end".to_owned());
+    bench.then(Then::Unmount);
+}
+
+/// Something cannot be looked at in recovery: then no file is taken for one that is not there any more.
+#[test]
+fn regression_recovery_that_misses_a_file_is_done_again() {
+    at_an_end(
+        |bench| {
+            let all = kill_and_find(bench);
+            all.into_iter()
+                .filter(|fault| ["statx", "getdents64"].contains(&fault.call.as_str()))
+                .collect()
+        },
+        kill_and_mount,
+    );
+}
+
 /// Leaves something in the journal, over files, and in a new file.
 fn leave_something(bench: &mut Bench<'_>) {
     let steps = steps();
@@ -401,18 +448,22 @@ fn answers(point: &Path) -> bool {
 
 #[test]
 fn every_call_may_fail_at_the_mount_after_a_kill() {
-    let kill = |bench: &mut Bench<'_>| {
-        leave_something(bench);
-        bench.mounted.take().unwrap().kill();
-    };
-    let find = |bench: &mut Bench<'_>| {
-        kill(bench);
-        faults(&mount(bench, None).most())
-    };
-    at_an_end(find, |bench, fault| {
-        kill(bench);
-        mount(bench, Some(fault)).injected()
-    });
+    at_an_end(kill_and_find, kill_and_mount);
+}
+
+fn kill(bench: &mut Bench<'_>) {
+    leave_something(bench);
+    bench.mounted.take().unwrap().kill();
+}
+
+fn kill_and_find(bench: &mut Bench<'_>) -> Vec<Fault> {
+    kill(bench);
+    faults(&mount(bench, None).most())
+}
+
+fn kill_and_mount(bench: &mut Bench<'_>, fault: &Fault) -> usize {
+    kill(bench);
+    mount(bench, Some(fault)).injected()
 }
 
 /// Tries all faults that `find` finds with `try_one`, which unmounts or kills; the next mount has everything.
