@@ -115,6 +115,11 @@ impl Walk<'_> {
         let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
         self.list_one(&Arc::new(root), Path::new(""), &send, &mut here)?;
         while let Some(next) = here.pop() {
+            // What a repair has moved away may be a copy.
+            if is_ours(&next.name) {
+                elsewhere.push(next);
+                continue;
+            }
             match self.enter(&next) {
                 Some((dev, dir)) if dev == self.dev => self.list_one(&Arc::new(dir), &next.path, &send, &mut here)?,
                 Some(_) => elsewhere.push(next),
@@ -174,10 +179,6 @@ impl Walk<'_> {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            // What is ours holds no file of the vault; what a repair has moved away is to stay what it is.
-            if name.to_bytes().starts_with(OURS) && !name.to_bytes().starts_with(LONG) {
-                continue;
-            }
             let here = || path.join(OsStr::from_bytes(name.to_bytes()));
             let kind = kind_of(dir, &entry)?;
             if kind == FileType::Directory {
@@ -186,7 +187,7 @@ impl Walk<'_> {
                     name: name.to_owned(),
                     path: here(),
                 });
-            } else if kind == FileType::RegularFile {
+            } else if kind == FileType::RegularFile && !is_ours(name) {
                 let found = self.find(dir, name, here(), send);
                 if found.is_err() {
                     return Ok(found);
@@ -251,4 +252,9 @@ fn kind_of(dir: &OwnedFd, entry: &DirEntry) -> Result<FileType> {
     }
     let stat = rustix::fs::statat(dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode))
+}
+
+/// Whether a name is no entry's of the vault.
+fn is_ours(name: &CStr) -> bool {
+    name.to_bytes().starts_with(OURS) && !name.to_bytes().starts_with(LONG)
 }
