@@ -37,8 +37,8 @@ impl View {
         let at = self.new_entry(parent, name, FileType::RegularFile)?;
         let _change = at.parent().change();
         let fd = self.make(&at, || self.make_file(&at, self.first_mode(caller, mode)))?;
-        self.keep(&at, self.give_to(caller, &at, fd.as_fd(), mode))?;
-        let stat = rustix::fs::fstat(&fd)?;
+        let given = self.give_to(caller, &at, fd.as_fd(), mode);
+        let stat = self.keep(&at, given.and_then(|()| Ok(rustix::fs::fstat(&fd)?)))?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         // Somebody may have looked it up already, and opened it.
         let opening = inode.opening.lock();
@@ -155,10 +155,12 @@ impl View {
 
     /// The reply for an entry that was made without being opened.
     fn made(&self, caller: Caller, at: &EntryAt<'_>, mode: u32) -> Result<Entry> {
-        if self.gives_away(caller) {
-            self.keep(at, self.give_entry_to(caller, at, mode))?;
-        }
-        let stat = at.stat()?;
+        let given = if self.gives_away(caller) {
+            self.give_entry_to(caller, at, mode)
+        } else {
+            Ok(())
+        };
+        let stat = self.keep(at, given.and_then(|()| at.stat()))?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         self.entry_of(&inode, &stat)
     }
@@ -181,8 +183,8 @@ impl View {
         self.give_to(caller, at, path.as_fd(), mode)
     }
 
-    /// Takes back an entry that was made but could not be given to whom it belongs.
-    fn keep(&self, at: &EntryAt<'_>, given: Result<()>) -> Result<()> {
+    /// Takes back an entry that was made but could not be given to whom it belongs, or not be looked at: who asked for it hears that there is none.
+    fn keep<T>(&self, at: &EntryAt<'_>, given: Result<T>) -> Result<T> {
         // What is not ours is not to be removed.
         if given.as_ref().is_err_and(|error| !matches!(error, Error::Stale)) {
             // If it cannot be taken back either, the first error is the one to tell.
