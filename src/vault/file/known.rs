@@ -22,14 +22,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// How many ranges of holes are remembered. Files with more are meant to have holes.
-const RANGES_MAX: usize = 64;
+pub(super) const RANGES_MAX: usize = 64;
 
 /// The holes of a file.
 pub(super) struct KnownHoles {
     /// The header, for which this holds: in another file's there is no telling.
     of: Arc<Unlocked>,
     /// Sorted, not empty, and not touching each other.
-    ranges: Vec<Range<RecordNo>>,
+    pub(super) ranges: Vec<Range<RecordNo>>,
 }
 
 impl KnownHoles {
@@ -38,7 +38,7 @@ impl KnownHoles {
         Self { of, ranges: Vec::new() }
     }
 
-    fn insert(&mut self, new: Range<RecordNo>) {
+    pub(super) fn insert(&mut self, new: Range<RecordNo>) {
         if new.is_empty() {
             return;
         }
@@ -51,7 +51,7 @@ impl KnownHoles {
         self.ranges.splice(from..to, [joined]);
     }
 
-    fn remove(&mut self, gone: Range<RecordNo>) {
+    pub(super) fn remove(&mut self, gone: Range<RecordNo>) {
         if gone.is_empty() {
             return;
         }
