@@ -11,6 +11,7 @@ mod contents;
 mod live;
 mod names;
 mod trial;
+mod zeros;
 
 use crate::harness::Mounted;
 use rand::SeedableRng;

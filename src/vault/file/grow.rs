@@ -1,8 +1,9 @@
 //! Making a file longer: appending, gaps that become holes, and taking it all back when the disk is full.
 
 use super::VaultFile;
+use super::known::KnownHoles;
 use super::pending::write_full;
-use super::run::{Run, bytes};
+use super::run::{Run, bytes, further};
 use super::scratch::Scratch;
 use super::unlocked::Unlocked;
 use super::write::tail_of;
@@ -33,7 +34,10 @@ impl VaultFile {
             false => self.merge(disk, run, &tail, offset, data, &mut scratch)?,
         };
         match gap {
-            Gap::None => self.append(disk, run, plain, &tail)?,
+            Gap::None => {
+                self.append(disk, run, plain, &tail)?;
+                self.are_written(run);
+            }
             Gap::Holes => self.leap(disk, run, plain, &tail)?,
         }
         tail.clear();
@@ -56,7 +60,7 @@ impl VaultFile {
     }
 
     /// The number of the last record; 0 in an empty file.
-    fn last_record(&self) -> RecordNo {
+    pub(super) fn last_record(&self) -> RecordNo {
         Position::of(self.length()).record
     }
 
@@ -125,13 +129,16 @@ impl VaultFile {
             self.write_beyond(disk, &unlocked.header(&self.content), 0)?;
             unlocked.seal(run, plain, sealed);
             self.write_beyond(disk, sealed, run.cipher_offset())?;
-            self.remember(unlocked);
+            let unlocked = self.remember(unlocked);
+            self.known_holes = Some(KnownHoles::none(unlocked));
+            self.are_holes(RecordNo::new(0)..run.first);
             return Ok(());
         }
         let unlocked = self.allow_holes(disk)?;
+        let last = self.last_record();
+        self.are_holes(further(last, usize::from(!tail.is_empty()))..run.first);
         unlocked.seal(run, plain, sealed);
         self.write_beyond(disk, sealed, run.cipher_offset())?;
-        let last = self.last_record();
         let filled = fill_up(&unlocked, last, tail, scratch.of(SEALED_LEN));
         write_full(disk, filled, last.cipher_offset()).map_err(|torn| {
             self.cut_back(disk);

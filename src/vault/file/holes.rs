@@ -1,6 +1,7 @@
 //! Holes: making them, and taking space beforehand.
 
 use super::VaultFile;
+use super::known::KnownHoles;
 use super::pending::write_full;
 use super::run::{Run, bytes, further};
 use super::scratch::Scratch;
@@ -62,19 +63,28 @@ impl VaultFile {
         if unlocked.holes() == Holes::Allowed {
             return Ok(unlocked);
         }
-        let allowed = unlocked.with_holes(&self.content);
-        if let Err(torn) = write_full(disk, &allowed.header(&self.content), 0) {
+        let allowed = self.change_header(disk, &unlocked, Holes::Allowed)?;
+        // So far it had none.
+        self.known_holes = Some(KnownHoles::none(Arc::clone(&allowed)));
+        Ok(allowed)
+    }
+
+    /// Writes the header again, with another flag. If that fails, it is what it was.
+    pub(super) fn change_header(&mut self, disk: &dyn Disk, old: &Unlocked, holes: Holes) -> Result<Arc<Unlocked>> {
+        let new = old.with_holes(holes, &self.content);
+        if let Err(torn) = write_full(disk, &new.header(&self.content), 0) {
             if torn.written > 0 {
-                self.put_header_back(disk, unlocked.header(&self.content));
+                self.put_header_back(disk, old.header(&self.content));
             }
             return Err(torn.errno.into());
         }
-        Ok(self.remember(allowed))
+        Ok(self.remember(new))
     }
 
     /// Turns `count` full records from `first` on into holes.
     pub(super) fn punch(&mut self, disk: &dyn Disk, first: RecordNo, count: u64) -> Result<()> {
         let beyond = RecordNo::new(first.get() + count);
+        self.are_holes(first..beyond);
         match disk.punch(first.cipher_offset(), beyond.cipher_offset() - first.cipher_offset()) {
             Err(Errno::OPNOTSUPP) => (),
             result => return Ok(result?),

@@ -11,6 +11,7 @@
 
 mod grow;
 mod holes;
+mod known;
 mod pending;
 mod read;
 mod resize;
@@ -29,6 +30,7 @@ use crate::journal::{JournaledFile, Syncing};
 use crate::keys::ContentKey;
 use crate::record::{Damage, MAX_PLAIN_LEN, Place, Position, RECORD_LEN, Reason, SEALED_LEN, Size, cipher_len, size_on_disk};
 use crate::sys::disk::{Backing, Disk};
+use known::KnownHoles;
 use parking_lot::RwLock;
 use pending::Pending;
 use run::bytes;
@@ -47,6 +49,8 @@ pub struct VaultFile {
     size: Size,
     /// The header and the file's keys, once they were needed; `None` in an empty file. The lock is held only to copy or set the pointer.
     unlocked: RwLock<Option<Arc<Unlocked>>>,
+    /// Which records are holes, where that is known.
+    known_holes: Option<KnownHoles>,
     /// Whether the last record was opened, or written, by this state.
     end_seen: AtomicBool,
     /// The plaintext of the last record, once it was opened or written: at most 4095 bytes. Saves appending writes from reading it.
@@ -73,6 +77,7 @@ impl VaultFile {
             journaled: None,
             size,
             unlocked: RwLock::new(None),
+            known_holes: None,
             end_seen: AtomicBool::new(false),
             tail: None,
             pending: Pending::default(),

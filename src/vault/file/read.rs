@@ -145,7 +145,7 @@ impl VaultFile {
         }
     }
 
-    fn known(&self) -> Option<Arc<Unlocked>> {
+    pub(super) fn known(&self) -> Option<Arc<Unlocked>> {
         self.unlocked.read().clone()
     }
 

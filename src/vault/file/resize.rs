@@ -18,10 +18,12 @@ impl VaultFile {
             return self.empty(disk);
         }
         match len.cmp(&self.ready(disk)?) {
-            Ordering::Less => self.shrink(disk, len),
-            Ordering::Equal => Ok(()),
-            Ordering::Greater => self.grow(disk, len, &[]),
+            Ordering::Less => self.shrink(disk, len)?,
+            Ordering::Equal => return Ok(()),
+            Ordering::Greater => self.grow(disk, len, &[])?,
         }
+        self.forbid_holes(disk);
+        Ok(())
     }
 
     /// Makes the file empty, which heals any damage. The next write begins a new file, with a fresh salt.
@@ -29,6 +31,7 @@ impl VaultFile {
         disk.set_len(0)?;
         self.size = Size::Whole(0);
         *self.unlocked.get_mut() = None;
+        self.known_holes = None;
         self.tail = None;
         self.pending = Pending::default();
         Ok(())

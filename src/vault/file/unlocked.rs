@@ -40,10 +40,10 @@ impl Unlocked {
         }
     }
 
-    /// The same file, when it may have holes.
-    pub(super) fn with_holes(&self, content: &ContentKey) -> Self {
+    /// The same file, when it may have holes, or has none any more.
+    pub(super) fn with_holes(&self, holes: Holes, content: &ContentKey) -> Self {
         let header = Header {
-            holes: Holes::Allowed,
+            holes,
             ..self.header.clone()
         };
         Self::of(header, content)

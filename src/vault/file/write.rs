@@ -17,9 +17,11 @@ impl VaultFile {
         let to = end_of(offset, bytes(data.len()))?;
         let len = self.ready(disk)?;
         match to > len {
-            true => self.grow(disk, offset, data),
-            false => self.overwrite(disk, offset, data),
+            true => self.grow(disk, offset, data)?,
+            false => self.overwrite(disk, offset, data)?,
         }
+        self.forbid_holes(disk);
+        Ok(())
     }
 
     /// Writes `data` over bytes that are there.
@@ -65,6 +67,9 @@ impl VaultFile {
         let sealed = scratch.of(run.sealed_len());
         self.unlock(disk)?.seal(run, plain, sealed);
         let result = self.put(disk, run.first, sealed);
+        if result.is_ok() {
+            self.are_written(run);
+        }
         if run.end == End::Last {
             // After a failure it is the old or the new one: to be read when it is needed.
             self.tail = result.is_ok().then(|| tail_of(plain).to_vec());

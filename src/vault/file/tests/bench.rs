@@ -1,6 +1,7 @@
 //! A file beside a model of it: random operations on both, and what must hold between them.
 
 use super::*;
+use crate::record::RecordNo;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -103,6 +104,16 @@ impl Op {
     }
 }
 
+/// The holes of a file of `len` bytes.
+fn holes(disk: &dyn Disk, len: u64) -> Vec<RecordNo> {
+    let is_hole = |record: &RecordNo| {
+        let mut sealed = vec![1; SEALED_LEN];
+        read::read_full(disk, &mut sealed, record.cipher_offset()).unwrap();
+        sealed.iter().all(|byte| *byte == 0)
+    };
+    (0..len / R).map(RecordNo::new).filter(is_hole).collect()
+}
+
 /// A file, the disk it is on, and what it should hold.
 pub(super) struct Bench<'a> {
     pub(super) disk: &'a dyn Disk,
@@ -141,6 +152,12 @@ impl<'a> Bench<'a> {
     /// Compares everything.
     pub(super) fn check(&self) {
         assert!(whole(&self.file, self.disk).unwrap() == self.model);
+        if let Some(known) = &self.file.known_holes {
+            assert!(!known.ranges.is_empty());
+            for hole in holes(self.disk, self.file.length()) {
+                assert!(known.ranges.iter().any(|range| range.contains(&hole)), "{hole:?} is not known");
+            }
+        }
     }
 
     fn compare(&self, offset: u64, len: usize) {

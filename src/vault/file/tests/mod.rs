@@ -4,6 +4,7 @@ mod bench;
 mod counts;
 mod crash;
 mod faults;
+mod gaps;
 mod late;
 mod mem;
 mod model;

@@ -1,5 +1,6 @@
 //! Power cuts: files of a vault over the journal, on a disk that loses or mixes what was not synced.
 
+mod gaps;
 mod oracle;
 mod run;
 
