@@ -1,6 +1,6 @@
 //! The write-ahead journal of a vault: after a kill or a power cut at any instant, each file is what it was at its last commit. `docs/crash-safety.md`.
 //!
-//! Works on the ciphertext bytes of files, below records and names, of which it knows nothing: a [`JournaledFile`] lies between a file of the vault and its
+//! Works on the ciphertext bytes of files, below records and names, of which it knows nothing: a `JournaledFile` lies between a file of the vault and its
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
