@@ -73,9 +73,17 @@ def traced(pid, action):
         return open(log.name, errors="replace").read()
 
 
-def count(log, fuse_fds):
+def workers(pid):
+    """The threads that answer the kernel. Another one writes what is in the journal into the files, every few seconds, whatever is being done."""
+    comm = lambda thread: open(f"/proc/{pid}/task/{thread}/comm").read()
+    return {thread for thread in os.listdir(f"/proc/{pid}/task") if comm(thread).startswith("fuser")}
+
+
+def count(log, fuse_fds, threads):
     requests, calls = collections.Counter(), collections.Counter()
     for line in log.splitlines():
+        if line.split(" ")[0] not in threads:
+            continue
         match = re.match(r"\d+ +(?:<\.\.\. )?(\w+)(?:\((\d+|AT_FDCWD)?| resumed>)", line)
         if not match:
             continue
@@ -121,7 +129,7 @@ def main():
                     os.listdir(top)
                 if "again" in name:
                     action(1)
-                requests, calls = count(traced(daemon.pid, lambda: action(1)), fuse_fds)
+                requests, calls = count(traced(daemon.pid, lambda: action(1)), fuse_fds, workers(daemon.pid))
                 show = lambda counter: ", ".join(key if number == 1 else f"{number} {key}" for key, number in counter.items()) or "none"
                 print(f"| {name} | {sum(requests.values())}: {show(requests)} | {sum(calls.values())}: {show(calls)} |", flush=True)
         finally:
