@@ -135,7 +135,8 @@ impl View {
                 Ok(rustix::fs::linkat(CWD, link, at.fd(), at.name.entry(), AtFlags::SYMLINK_FOLLOW)?)
             })
         })?;
-        self.found(&at.dir, &at.name)
+        let found = self.found(&at.dir, &at.name);
+        self.keep(&at, found)
     }
 
     fn new_entry(&self, parent: NodeId, name: &[u8], kind: FileType) -> Result<EntryAt<'_>> {

@@ -44,6 +44,8 @@ const TAKING: [&str; 13] = [
     "fdatasync",
     "syncfs",
 ];
+/// What makes a file durable.
+const SYNCS: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
 /// What else asks the vault's disk for something. The kernel's requests come by `read` and go by `writev`, which are left alone.
 const OTHERS: [&str; 16] = [
     "open",
@@ -112,6 +114,8 @@ struct Bench<'v> {
     rounds: usize,
     injected: usize,
     reported: usize,
+    /// Whether a sync has failed in this mount.
+    sync_failed: bool,
 }
 
 impl<'v> Bench<'v> {
@@ -126,6 +130,7 @@ impl<'v> Bench<'v> {
             rounds: 0,
             injected: 0,
             reported: 0,
+            sync_failed: false,
         }
     }
 
@@ -154,12 +159,17 @@ impl<'v> Bench<'v> {
         })
     }
 
-    /// Does `op`, which has to go well. That something failed that was not synced is told by the first sync after it.
+    /// Does `op`, which has to go well. That something failed that was not synced is told by the first sync after it; that a file could not be synced by each one until the
+    /// next mount.
     fn step(&mut self, op: &Op) {
         let is_doubtful = self.model.is_doubtful(op);
         let mut done = self.model.run(&self.dir, op);
         if done.is_err() && is_doubtful {
             self.model.resolve(&self.dir);
+            done = self.model.run(&self.dir, op);
+        }
+        if done.is_err() && self.sync_failed {
+            self.then(Then::Kill);
             done = self.model.run(&self.dir, op);
         }
         self.must(done.map_err(|error| format!("{}: {error}", short(op))));
@@ -176,11 +186,16 @@ impl<'v> Bench<'v> {
         }
         let injected = strace.detach().injected();
         self.injected += injected.min(1);
+        self.sync_failed |= injected > 0 && SYNCS.contains(&fault.call.as_str());
         self.reported += usize::from(result.is_err());
         if injected > 0 {
             self.model.doubt(op);
         } else if let Err(error) = &result {
             self.must::<()>(Err(format!("{}: {error} although nothing was injected", short(op))));
+        }
+        // For a second, the kernel believes that what failed was not done.
+        if result.is_err() {
+            self.mounted().forget_all();
         }
         self.model.resolve(&self.dir);
         self.must(self.model.check(&self.dir));
@@ -211,6 +226,7 @@ impl<'v> Bench<'v> {
 
     fn remount(&mut self) {
         self.mounted = Some(self.vault.mount(&ARGS));
+        self.sync_failed = false;
         let kept = self.model.check_and_keep(&self.dir);
         self.must(kept.map_err(|why| format!("after the next mount: {why}")));
         let log = self.mounted().log();
