@@ -1,5 +1,6 @@
 //! Tests of the journal, over a simulated disk and, for recovery, over real directories. Those that need a vault's files are in `vault/file/tests/crash`.
 
+mod again;
 mod foreign;
 mod histories;
 mod inode;

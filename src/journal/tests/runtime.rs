@@ -37,6 +37,10 @@ impl Scene {
 
     pub(super) fn mount(world: World, ino: u64) -> Self {
         let (journal, _) = world.mount(&master(), SIZE_MIN).unwrap();
+        Self::of(world, journal, ino)
+    }
+
+    pub(super) fn of(world: World, journal: Mounted, ino: u64) -> Self {
         let sim = world.file(ino);
         let stat = sim.stat().unwrap();
         let file = journal.file(stat.id, || stat.len).unwrap();

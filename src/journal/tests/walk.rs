@@ -205,6 +205,28 @@ fn a_new_file_keeps_what_is_good_of_it_and_others_stay_as_they_are() {
 }
 
 #[test]
+fn a_new_file_that_was_not_committed_before_it_was_appended_to_keeps_what_is_good_of_it() {
+    let place = Place::new();
+    place.put("old", &bytes(1));
+    let mounted = place.begin();
+    mounted.write(&place, "old", 0, &bytes(1));
+    let good = sealed(9, 3, 100, b'a');
+    place.put("new", &good);
+    let end = u64::try_from(good.len()).unwrap();
+    mounted.write(&place, "new", end, &[7; 100_000]);
+    drop(mounted);
+    assert!(fs::read(place.path("new")).unwrap().len() > 100_000, "so much is appended in place");
+    // Nothing of the file was ever synced.
+    let mut torn = fs::read(place.path("new")).unwrap();
+    torn[5000..6000].fill(0);
+    fs::write(place.path("new"), &torn).unwrap();
+    let mounted = place.mount();
+    assert_eq!(mounted.report().cut, [PathBuf::from("new")]);
+    let left = fs::read(place.path("new")).unwrap();
+    assert!(left.len() < 5000 && left[..48 + 4152] == good[..48 + 4152]);
+}
+
+#[test]
 fn in_a_copy_damage_in_the_middle_of_a_file_is_left_as_it_is() {
     let (place, _) = left();
     let mut damaged = sealed(9, 3, 100, b'a');
