@@ -45,6 +45,8 @@ def operations(top):
         ("read a file of 3,000 bytes, cold", lambda n: write(at("read", n), small), lambda n: read(at("read", n))),
         ("read it again", lambda n: (write(at("again", n), small), read(at("again", n))), lambda n: read(at("again", n))),
         ("append 200 bytes, fsync, close", lambda n: write(at("append", n), small), lambda n: write(at("append", n), b"a" * 200, True, os.O_WRONLY | os.O_APPEND)),
+        ("append 200 bytes again, fsync, close", lambda n: write(at("log", n), small, True),
+         lambda n: write(at("log", n), b"a" * 200, True, os.O_WRONLY | os.O_APPEND)),
         ("write 1 MiB, fsync, close", lambda n: None, lambda n: write(at("big", n), big, True)),
         ("overwrite 1 MiB, fsync, close", lambda n: write(at("over", n), big, True), lambda n: write(at("over", n), big, True)),
         ("read 1 MiB, cold", lambda n: write(at("cold", n), big, True), lambda n: read(at("cold", n))),
