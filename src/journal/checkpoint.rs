@@ -199,13 +199,11 @@ impl JournaledFile {
     /// What lay over the file is in it, durably, and the journal was begun anew.
     pub(super) fn written_into(&self) {
         let mut state = self.state.write();
-        let before = state.overlay.held();
         state.overlay = Default::default();
         state.committed = state.len;
         state.in_place = false;
         state.enrolled = None;
         state.modified = None;
-        self.journal.held_changed(before, 0);
     }
 }
 
@@ -217,7 +215,7 @@ fn write_state(state: &State, kept: &(dyn Backing + Send + Sync)) -> Result<()> 
     for (at, extent) in state.overlay.iter() {
         match extent {
             Extent::Bytes(bytes) => {
-                write_all_at(kept, bytes, at)?;
+                bytes.read(|bytes| write_all_at(kept, bytes, at))?;
                 end = end.max(at + length(bytes.len()));
             }
             // Behind the end there are zeros.

@@ -51,7 +51,7 @@ impl JournaledFile {
             return commit;
         }
         let file = enrolled.number;
-        let (_, position) = log.append(&Entry::Commit { file, len, upto, modified });
+        let position = log.append(&Entry::Commit { file, len, upto, modified }).position;
         enrolled.upto = upto;
         enrolled.commit = Some(position);
         state.committed_changes = changes;

@@ -4,14 +4,14 @@
 
 use super::Journal;
 use super::format::{Entry, Identity};
-use super::log::{Position, Room};
+use super::log::{Appended, Position, Room};
 use super::over::Over;
 use super::overlay::Overlay;
 use super::tale::SALT_AT;
 use crate::keys::SALT_LEN;
 use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -217,11 +217,8 @@ impl JournaledFile {
             salt,
         };
         let base = state.committed;
-        let (end, _) = log.append(&Entry::File {
-            file: number,
-            base,
-            identity,
-        });
+        let file = number;
+        let end = log.append(&Entry::File { file, base, identity }).end;
         state.enrolled = Some(Enrolled {
             number,
             kept,
@@ -235,17 +232,15 @@ impl JournaledFile {
     }
 
     /// Appends an entry about the file, which is enrolled.
-    pub(super) fn append<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>) -> Position {
+    pub(super) fn append<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>) -> Result<Appended> {
         self.append_in(&mut self.state.write(), entry)
     }
 
-    pub(super) fn append_in<'e>(&self, state: &mut State, entry: impl FnOnce(u64) -> Entry<'e>) -> Position {
-        let (Some(enrolled), Ok(log)) = (&mut state.enrolled, self.journal.log()) else {
-            return Position::default();
-        };
-        let (end, position) = log.append(&entry(enrolled.number));
-        enrolled.last_entry = end;
-        position
+    pub(super) fn append_in<'e>(&self, state: &mut State, entry: impl FnOnce(u64) -> Entry<'e>) -> Result<Appended> {
+        let enrolled = state.enrolled.as_mut().ok_or(Errno::IO)?;
+        let appended = self.journal.log()?.append(&entry(enrolled.number));
+        enrolled.last_entry = appended.end;
+        Ok(appended)
     }
 }
 

@@ -96,6 +96,18 @@ impl<'a> Entry<'a> {
         out.extend_from_slice(chain);
     }
 
+    /// How many bytes [`seal`](Self::seal) appends.
+    pub(super) fn sealed_len(&self) -> usize {
+        let payload = match self {
+            Self::File { .. } => 8 + MOMENT_LEN + SALT_LEN,
+            Self::Write { bytes, .. } => bytes.len(),
+            Self::Zero { .. } => 8,
+            Self::Commit { .. } => 8 + MOMENT_LEN,
+            Self::Length { .. } | Self::Intent { .. } | Self::InPlace { .. } | Self::Void => 0,
+        };
+        HEAD_LEN + payload + TAG_LEN
+    }
+
     fn put_payload(&self, out: &mut Vec<u8>) {
         match self {
             Self::File { identity, .. } => {

@@ -4,7 +4,8 @@
 
 mod anew;
 
-use super::format::{ENTRIES_AT, Entry, Mark, Tag};
+use super::chunk::{Chunk, Piece, Spare};
+use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Mark, TAG_LEN, Tag};
 use super::header::Header;
 use super::overlay::{index, length};
 use crate::keys::JournalKey;
@@ -12,6 +13,7 @@ use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
 use anew::random;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::io::Result;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How many bytes are collected before they are written, if nobody syncs them.
@@ -37,6 +39,17 @@ pub(super) struct Log {
     state: Mutex<State>,
     /// Somebody's sync has ended.
     synced: Condvar,
+    spare: Arc<Spare>,
+}
+
+/// An entry that was appended.
+pub(super) struct Appended {
+    /// The byte of the file behind it.
+    pub(super) end: u64,
+    /// The position there.
+    pub(super) position: Position,
+    /// Its payload.
+    pub(super) payload: Piece,
 }
 
 /// Space in the journal that an operation was promised, until this is dropped.
@@ -57,10 +70,13 @@ struct State {
     chain: Tag,
     /// Up to where entries are durable, as a byte of the file.
     durable: u64,
-    /// The entries behind that. They are kept until they are durable: after a sync that failed nobody knows what of them is on disk, so they are written again.
-    tail: Vec<u8>,
-    /// How many bytes of `tail` were written.
+    /// Up to where they were written.
     written: u64,
+    /// The byte behind the last entry.
+    end: u64,
+    /// The entries from the durable ones on, and at which byte of the file each chunk of them begins. They are kept until they are durable: after a sync that failed nobody knows
+    /// what of them is on disk, so they are written again.
+    tail: VecDeque<(u64, Arc<Chunk>)>,
     /// Bytes that the file has.
     allocated: u64,
     /// Bytes of entries that operations under way may still append.
@@ -76,9 +92,12 @@ struct State {
 }
 
 impl State {
-    /// The byte behind the last entry.
-    fn end(&self) -> u64 {
-        self.durable + length(self.tail.len())
+    /// Drops what is durable.
+    fn trim(&mut self) {
+        // There is space in the last one.
+        while self.tail.get(1).is_some_and(|(at, _)| *at <= self.durable) {
+            self.tail.pop_front();
+        }
     }
 }
 
@@ -94,8 +113,9 @@ impl Log {
                 header,
                 chain,
                 durable: end,
-                tail: Vec::new(),
-                written: 0,
+                written: end,
+                end,
+                tail: VecDeque::new(),
                 allocated,
                 promised: 0,
                 origin: 0,
@@ -104,6 +124,7 @@ impl Log {
                 doubtful: false,
             }),
             synced: Condvar::new(),
+            spare: Arc::default(),
         })
     }
 
@@ -117,22 +138,39 @@ impl Log {
         }
     }
 
-    /// Appends an entry; returns the byte of the file and the position behind it.
-    pub(super) fn append(&self, entry: &Entry<'_>) -> (u64, Position) {
+    /// Appends an entry.
+    pub(super) fn append(&self, entry: &Entry<'_>) -> Appended {
         let mut guard = self.state.lock();
         let state = &mut *guard;
         let mark = Mark {
             epoch: state.header.epoch,
             durable: state.durable,
         };
-        entry.seal(&self.key, mark, &mut state.chain, &mut state.tail);
-        let end = state.end();
-        (end, Position(state.origin + end))
+        let len = entry.sealed_len();
+        let chunk = match state.tail.back() {
+            Some((_, last)) if last.has_space_for(len) => Arc::clone(last),
+            Some(_) | None => {
+                let chunk = self.spare.chunk(len);
+                state.tail.push_back((state.end, Arc::clone(&chunk)));
+                chunk
+            }
+        };
+        let at = chunk.append(|bytes| {
+            let at = bytes.len();
+            entry.seal(&self.key, mark, &mut state.chain, bytes);
+            at
+        });
+        state.end += length(len);
+        Appended {
+            end: state.end,
+            position: Position(state.origin + state.end),
+            payload: Piece::new(chunk, at + HEAD_LEN, len - HEAD_LEN - TAG_LEN),
+        }
     }
 
     /// The byte of the file behind the last entry.
     pub(super) fn end(&self) -> u64 {
-        self.state.lock().end()
+        self.state.lock().end
     }
 
     /// How often the journal was begun anew since it was opened.
@@ -145,9 +183,9 @@ impl Log {
         self.end() - ENTRIES_AT
     }
 
-    /// Bytes of entries that are in memory, because they are not durable yet.
-    pub(super) fn collected(&self) -> u64 {
-        length(self.state.lock().tail.len())
+    /// Gives memory back that was kept to be used again.
+    pub(super) fn forget_spare(&self) {
+        self.spare.clear();
     }
 
     /// Makes sure that there is space on disk for `len` more bytes of entries, beside those that were promised to others.
@@ -162,13 +200,13 @@ impl Log {
     }
 
     fn make_space(&self, state: &mut State, len: u64) -> Result<()> {
-        let wanted = state.end() + state.promised + len;
+        let wanted = state.end + state.promised + len;
         if state.allocated >= wanted {
             return Ok(());
         }
         let to = wanted.next_multiple_of(self.step);
         while state.allocated < to {
-            let at = state.allocated.max(state.end());
+            let at = state.allocated.max(state.end);
             let zeros = &ZEROS[..index((to - at).min(length(ZEROS.len())))];
             write_all_at(&*self.disk, zeros, at)?;
             state.allocated = at + length(zeros.len());
@@ -179,7 +217,7 @@ impl Log {
     /// Writes what was collected if it has become a lot. What cannot be written is written by the next sync, which tells if it cannot either.
     pub(super) fn write_out_if_large(&self) {
         let mut state = self.state.lock();
-        if length(state.tail.len()) - state.written >= COLLECTED && !state.syncing {
+        if state.end - state.written >= COLLECTED && !state.syncing {
             let _ = self.write_out(&mut state);
         }
     }
@@ -195,17 +233,22 @@ impl Log {
             let again = state.header.next();
             write_all_at(&*self.disk, &again.seal(&self.key), again.offset())?;
         }
-        let rest = &state.tail[index(state.written)..];
-        write_all_at(&*self.disk, rest, state.durable + state.written)?;
-        state.written = length(state.tail.len());
-        state.allocated = state.allocated.max(state.end());
+        let written = state.written;
+        for (at, chunk) in &state.tail {
+            chunk.read(|bytes| {
+                let done = written.saturating_sub(*at).min(length(bytes.len()));
+                write_all_at(&*self.disk, &bytes[index(done)..], at + done)
+            })?;
+        }
+        state.written = state.end;
+        state.allocated = state.allocated.max(state.end);
         Ok(())
     }
 
     /// Makes everything durable that was appended.
     pub(super) fn sync(&self) -> Result<()> {
         let state = self.state.lock();
-        let target = Position(state.origin + state.end());
+        let target = Position(state.origin + state.end);
         self.sync_locked(state, target)
     }
 
@@ -225,7 +268,7 @@ impl Log {
             }
             state.syncing = true;
             let written = self.write_out(&mut state);
-            let end = state.end();
+            let end = state.end;
             let synced = written.and_then(|()| MutexGuard::unlocked(&mut state, || self.disk.sync(Durability::Data)));
             state.syncing = false;
             self.synced.notify_all();
@@ -234,13 +277,11 @@ impl Log {
                     if std::mem::take(&mut state.doubtful) {
                         state.header = state.header.next();
                     }
-                    let done = end - state.durable;
-                    state.tail.drain(..index(done));
                     state.durable = end;
-                    state.written -= done;
+                    state.trim();
                 }
                 Err(error) => {
-                    state.written = 0;
+                    state.written = state.durable;
                     return Err(error);
                 }
             }

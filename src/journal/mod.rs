@@ -4,7 +4,7 @@
 //! descriptor. Keeps true: committed bytes of a file are not overwritten, cut or punched in it before a durable journal holds what replaces them; a change
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
-//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
+//! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file, in the memory of `chunk`; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
 //! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
 //! `recover` makes the files what it says: `walk` finds them, `visit` puts one right, `verify` sees what of a new one is good.
 //!
@@ -12,6 +12,7 @@
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
+mod chunk;
 mod commit;
 mod damage;
 mod file;
@@ -92,8 +93,6 @@ pub struct Journal {
     /// Files with entries, and, in a vault that was recovered read-only, with something over them. Leaf lock.
     files: Mutex<HashMap<FileId, Arc<JournaledFile>>>,
     numbers: AtomicU64,
-    /// Bytes in memory over all files.
-    held: AtomicU64,
     /// How many files are not settled.
     unsettled: AtomicU64,
     /// What checkpoints did to files that nobody has looked at since. Leaf lock.
@@ -121,7 +120,6 @@ impl Journal {
             news_written: AtomicBool::new(false),
             files: Mutex::default(),
             numbers: AtomicU64::new(1),
-            held: AtomicU64::new(0),
             unsettled: AtomicU64::new(0),
             traces: Mutex::default(),
             lost: Mutex::default(),
@@ -186,9 +184,7 @@ impl Journal {
     /// ENOSPC, also after a checkpoint; what else the operating system says of that.
     fn enter(&self, upcoming: u64) -> Result<(RwLockReadGuard<'_, ()>, Room<'_>)> {
         let log = self.log()?;
-        let held = || self.held.load(Ordering::Relaxed);
-        let is_full =
-            || log.used() + upcoming > self.size || held() + log.collected() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
+        let is_full = || log.used() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
         let gate = self.gate.read();
         log.settle()?;
         let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
@@ -236,15 +232,6 @@ impl Journal {
         drop(files);
     }
 
-    /// What is in memory over a file was so many bytes, and is so many now.
-    fn held_changed(&self, before: u64, after: u64) {
-        if after >= before {
-            self.held.fetch_add(after - before, Ordering::Relaxed);
-        } else {
-            self.held.fetch_sub(before - after, Ordering::Relaxed);
-        }
-    }
-
     /// Whether what is on disk of a file is half of a change.
     fn unsettled_changed(&self, before: bool, now: bool) {
         match (before, now) {
@@ -254,11 +241,18 @@ impl Journal {
         }
     }
 
+    /// Nothing much is written at the moment.
+    fn forget_spare(&self) {
+        if let Some(log) = self.log_if_begun() {
+            log.forget_spare();
+        }
+    }
+
     /// After each operation.
     fn after_operation(&self) {
         if let Some(log) = self.log_if_begun() {
             log.write_out_if_large();
-            if log.used() > self.size / 2 || self.held.load(Ordering::Relaxed) > self.size / 2 {
+            if log.used() > self.size / 2 {
                 self.alarm.urgent();
             }
         }

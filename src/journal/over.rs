@@ -1,5 +1,6 @@
 //! The bytes of a journaled file: reading through what lies over it, and sending each change the way it goes.
 
+use super::chunk::Piece;
 use super::file::{JournaledFile, State};
 use super::format::{Entry, PAYLOAD_MAX};
 use super::overlay::{index, length};
@@ -29,19 +30,15 @@ impl<'a> Over<'a> {
         self.file
     }
 
-    /// Makes an entry of a change, whose first byte is `offset`: as a write does, it changes the time of modification. `change` is called with the state.
-    fn enter<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>, change: impl FnOnce(&mut State)) -> Result<()> {
+    /// Makes an entry of a change: as a write does, it changes the time of modification. `change` is called with the state, and with the entry's payload in memory.
+    fn enter<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>, change: impl FnOnce(&mut State, Piece)) -> Result<()> {
         // First what can fail: who is told that nothing was written relies on that.
         self.touch()?;
         self.file.enroll(self.disk)?;
         let mut state = self.file.state.write();
-        let before = state.overlay.held();
-        self.file.append_in(&mut state, entry);
-        change(&mut state);
-        let after = state.overlay.held();
+        let appended = self.file.append_in(&mut state, entry)?;
+        change(&mut state, appended.payload);
         state.modified = None;
-        drop(state);
-        self.file.journal.held_changed(before, after);
         Ok(())
     }
 
@@ -113,8 +110,8 @@ impl Disk for Over<'_> {
         let bytes = &data[..room.min(PAYLOAD_MAX)];
         self.enter(
             |file| Entry::Write { file, offset, bytes },
-            |state| {
-                state.overlay.write(offset, bytes);
+            |state, payload| {
+                state.overlay.write(offset, payload);
                 state.len = state.len.max(offset + length(bytes.len()));
             },
         )?;
@@ -137,7 +134,7 @@ impl Disk for Over<'_> {
         }
         self.enter(
             |file| Entry::Length { file, len },
-            |state| {
+            |state, _| {
                 state.overlay.take_from(len);
                 state.visible = state.visible.min(len);
                 state.len = len;
@@ -156,7 +153,7 @@ impl Disk for Over<'_> {
         }
         if border > offset {
             let len = border - offset;
-            self.enter(|file| Entry::Zero { file, offset, len }, |state| state.overlay.zero(offset, len))?;
+            self.enter(|file| Entry::Zero { file, offset, len }, |state, _| state.overlay.zero(offset, len))?;
         }
         if end > border {
             return self.punch(border, end - border);

@@ -2,14 +2,15 @@
 //!
 //! Keeps true: extents do not overlap and none is empty; what was put last is what is found.
 
+use super::chunk::Piece;
 use crate::sys::disk::SeekTo;
 use std::collections::BTreeMap;
 
 /// What an extent holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) enum Extent {
     /// These bytes.
-    Bytes(Vec<u8>),
+    Bytes(Piece),
     /// So many zeros, which are to take no space.
     Zeros(u64),
 }
@@ -23,7 +24,7 @@ impl Extent {
         }
     }
 
-    /// How many bytes it keeps in memory.
+    /// How many of its bytes may be other than zero.
     fn held(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => length(bytes.len()),
@@ -34,7 +35,7 @@ impl Extent {
     /// Cuts it to its first `at` bytes; returns the others.
     fn split_off(&mut self, at: u64) -> Self {
         match self {
-            Self::Bytes(bytes) => Self::Bytes(bytes.split_off(index(at))),
+            Self::Bytes(bytes) => Self::Bytes(bytes.split_off(at)),
             Self::Zeros(len) => {
                 let rest = *len - at;
                 *len = at;
@@ -45,23 +46,16 @@ impl Extent {
 }
 
 /// Extents over a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub(super) struct Overlay {
     /// By their first byte.
     extents: BTreeMap<u64, Extent>,
-    /// How many bytes are kept in memory.
-    held: u64,
 }
 
 impl Overlay {
     /// Whether nothing lies over the file.
     pub(super) fn is_empty(&self) -> bool {
         self.extents.is_empty()
-    }
-
-    /// How many bytes are kept in memory.
-    pub(super) fn held(&self) -> u64 {
-        self.held
     }
 
     /// All extents, in order.
@@ -84,7 +78,7 @@ impl Overlay {
         }
     }
 
-    /// How many bytes are kept in memory of what lies at `from` and behind.
+    /// How many bytes lie at `from` and behind that may be other than zero.
     pub(super) fn held_from(&self, from: u64) -> u64 {
         let inside = self.covering(from).map_or(0, |(at, extent)| match extent {
             Extent::Bytes(_) => at + extent.len() - from,
@@ -101,16 +95,8 @@ impl Overlay {
     }
 
     /// Puts `bytes` at `offset`, over what is there.
-    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
-        // Mostly what is written again was written before in the same pieces.
-        if let Some((start, Extent::Bytes(there))) = self.extents.range_mut(..=offset).next_back() {
-            let within = index(offset - start);
-            if let Some(place) = there.get_mut(within..).and_then(|rest| rest.get_mut(..bytes.len())) {
-                place.copy_from_slice(bytes);
-                return;
-            }
-        }
-        self.put(offset, Extent::Bytes(bytes.to_vec()));
+    pub(super) fn write(&mut self, offset: u64, bytes: Piece) {
+        self.put(offset, Extent::Bytes(bytes));
     }
 
     /// Puts zeros there.
@@ -128,18 +114,15 @@ impl Overlay {
         self.split(end);
         // One by one: of many extents, few are there.
         while let Some(at) = self.extents.range(offset..end).next().map(|(at, _)| *at) {
-            self.held -= self.extents.remove(&at).map_or(0, |covered| covered.held());
+            self.extents.remove(&at);
         }
-        self.held += extent.held();
         self.extents.insert(offset, extent);
     }
 
     /// Takes out what lies at `from` and behind.
     pub(super) fn take_from(&mut self, from: u64) -> BTreeMap<u64, Extent> {
         self.split(from);
-        let taken = self.extents.split_off(&from);
-        self.held -= taken.values().map(Extent::held).sum::<u64>();
-        taken
+        self.extents.split_off(&from)
     }
 
     /// Lays it over `buf`, which holds the file's bytes from `offset` on.
@@ -150,7 +133,7 @@ impl Overlay {
             let (from, to) = ((*at).max(offset), (at + extent.len()).min(end));
             let place = &mut buf[index(from - offset)..index(to - offset)];
             match extent {
-                Extent::Bytes(bytes) => place.copy_from_slice(&bytes[index(from - at)..index(to - at)]),
+                Extent::Bytes(bytes) => bytes.read(|bytes| place.copy_from_slice(&bytes[index(from - at)..index(to - at)])),
                 Extent::Zeros(_) => place.fill(0),
             }
         }

@@ -33,7 +33,7 @@ impl JournaledFile {
             }
         }
         let base = if is_cut { len } else { self.state.read().committed };
-        let position = self.append(|file| Entry::Intent { file, base });
+        let position = self.append(|file| Entry::Intent { file, base })?.position;
         self.journal.log()?.sync_to(position)?;
         let mut state = self.state.write();
         if is_cut {
@@ -60,16 +60,14 @@ impl JournaledFile {
             // Zeros are there: nothing was ever written to the file behind what was committed.
             if let Extent::Bytes(bytes) = extent {
                 state.disk_len = state.disk_len.max(at + length(bytes.len()));
-                write_all_at(disk, bytes, at)?;
+                bytes.read(|bytes| write_all_at(disk, bytes, at))?;
             }
         }
-        let before = state.overlay.held();
         state.overlay.take_from(committed);
-        self.journal.held_changed(before, state.overlay.held());
         state.visible = state.disk_len;
         state.in_place = true;
         // Behind all that was said of these bytes, and before any commit.
-        self.append_in(state, |file| Entry::InPlace { file, base: committed });
+        self.append_in(state, |file| Entry::InPlace { file, base: committed })?;
         Ok(())
     }
 }

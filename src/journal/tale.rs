@@ -7,7 +7,7 @@ use crate::sys::disk::Moment;
 use std::collections::BTreeMap;
 
 /// What a file was at its last commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct FileState {
     /// What stands for it in the journal.
     pub(super) number: u64,
@@ -156,7 +156,7 @@ impl Tale {
                 {
                     state.salts.push(*salt);
                 }
-                state.overlay.write(offset, &bytes);
+                state.overlay.write(offset, bytes.into());
             }
             Owned::Zero { offset, len } => state.overlay.zero(offset, len),
             Owned::Length(len) => {

@@ -63,8 +63,8 @@ impl Alarm {
         }
     }
 
-    /// Waits until a checkpoint is due; whether there will be any.
-    fn wait(&self) -> bool {
+    /// Waits until a checkpoint is due: why it is.
+    fn wait(&self) -> Due {
         let mut state = self.state.lock();
         while !state.stopped && !state.urgent {
             match state.since {
@@ -76,10 +76,25 @@ impl Alarm {
                 }
             }
         }
-        state.urgent = false;
+        let was_urgent = std::mem::take(&mut state.urgent);
         state.since = None;
-        !state.stopped
+        match (state.stopped, was_urgent) {
+            (true, _) => Due::Never,
+            (false, true) => Due::Full,
+            (false, false) => Due::Late,
+        }
     }
+}
+
+/// Why a checkpoint is due.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// It is not, and will not be.
+    Never,
+    /// Something has been waiting for long enough.
+    Late,
+    /// The journal is about to be full: much is written.
+    Full,
 }
 
 /// Starts the thread. It ends with the journal.
@@ -92,9 +107,16 @@ pub(super) fn start(journal: &Arc<Journal>) {
 fn run(alarm: &Alarm, weak: &Weak<Journal>) {
     let mut news_synced = Instant::now();
     let mut failing = false;
-    while alarm.wait() {
+    loop {
+        let due = alarm.wait();
+        if due == Due::Never {
+            return;
+        }
         let Some(journal) = weak.upgrade() else { return };
         let mut done = journal.checkpoint();
+        if due == Due::Late {
+            journal.forget_spare();
+        }
         if journal.has_news() {
             if news_synced.elapsed() >= NEWS {
                 done = done.and_then(|()| journal.sync_news());

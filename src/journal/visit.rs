@@ -143,7 +143,6 @@ impl Recovery {
             enrolled: Some(enrolled),
             ..State::known(replayed.len)
         };
-        self.journal.held_changed(0, state.overlay.held());
         let file = JournaledFile::with(Arc::clone(&self.journal), stat.id, state);
         self.journal.register(&Arc::new(file));
         Ok(())
@@ -174,7 +173,8 @@ impl Recovery {
             }
             Access::ReadOnly => {
                 let mut overlay = Overlay::default();
-                overlay.write(repair.keep, &repair.end);
+                let (at, len) = (repair.keep, repair.len());
+                overlay.write(at, repair.end.into());
                 let state = FileState {
                     number: 0,
                     identity: Identity {
@@ -184,8 +184,8 @@ impl Recovery {
                     },
                     salts: Vec::new(),
                     header: OnDisk::Any,
-                    visible: repair.keep,
-                    len: repair.len(),
+                    visible: at,
+                    len,
                     overlay,
                     committed: None,
                 };

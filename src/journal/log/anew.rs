@@ -19,10 +19,9 @@ impl Log {
         self.write_header(|header| header.epoch = random())?;
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        state.origin += state.end() - ENTRIES_AT;
-        state.durable = ENTRIES_AT;
-        state.tail = Vec::new();
-        state.written = 0;
+        state.origin += state.end - ENTRIES_AT;
+        (state.durable, state.written, state.end) = (ENTRIES_AT, ENTRIES_AT, ENTRIES_AT);
+        state.tail.clear();
         state.chain = state.header.epoch;
         state.epoch += 1;
         Ok(())

@@ -1,0 +1,112 @@
+//! Memory that entries are collected in, and that what lies over files refers to: so a byte that was written is in memory once, and its memory is used again.
+//!
+//! Keeps true: a chunk grows only within the space that it was made with, and what is in it does not change.
+
+use super::overlay::index;
+use parking_lot::{Mutex, RwLock};
+use std::sync::{Arc, Weak};
+
+/// Bytes of a chunk, unless one entry is longer. They take memory only when they are written to.
+const CHUNK: usize = 4 << 20;
+
+/// Some of what was appended.
+pub(super) struct Chunk {
+    /// Leaf lock.
+    bytes: RwLock<Vec<u8>>,
+    spare: Weak<Spare>,
+}
+
+/// Memory of chunks that are gone.
+#[derive(Default)]
+pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
+
+impl Spare {
+    /// An empty chunk with space for `len` bytes, and for some more.
+    pub(super) fn chunk(self: &Arc<Self>, len: usize) -> Arc<Chunk> {
+        let memory = if len <= CHUNK { self.0.lock().pop() } else { None };
+        Arc::new(Chunk {
+            bytes: RwLock::new(memory.unwrap_or_else(|| Vec::with_capacity(len.max(CHUNK)))),
+            spare: Arc::downgrade(self),
+        })
+    }
+
+    /// Gives the memory back.
+    pub(super) fn clear(&self) {
+        let memory = std::mem::take(&mut *self.0.lock());
+        drop(memory);
+    }
+}
+
+impl Chunk {
+    /// Whether `len` more bytes have space.
+    pub(super) fn has_space_for(&self, len: usize) -> bool {
+        let bytes = self.bytes.read();
+        bytes.capacity() - bytes.len() >= len
+    }
+
+    /// Calls `append`, which appends no more than there is space for.
+    pub(super) fn append<T>(&self, append: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        append(&mut self.bytes.write())
+    }
+
+    /// Calls `look` with what it holds.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.bytes.read())
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let mut memory = std::mem::take(self.bytes.get_mut());
+        if let Some(spare) = self.spare.upgrade()
+            && memory.capacity() == CHUNK
+        {
+            memory.clear();
+            spare.0.lock().push(memory);
+        }
+    }
+}
+
+/// A range of bytes of a chunk.
+#[derive(Clone)]
+pub(super) struct Piece {
+    chunk: Arc<Chunk>,
+    at: usize,
+    len: usize,
+}
+
+impl Piece {
+    /// `len` bytes from `at` on, which the chunk holds.
+    pub(super) fn new(chunk: Arc<Chunk>, at: usize, len: usize) -> Self {
+        Self { chunk, at, len }
+    }
+
+    /// How many bytes it has.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Calls `look` with the bytes.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        self.chunk.read(|bytes| look(&bytes[self.at..self.at + self.len]))
+    }
+
+    /// Cuts it to its first `at` bytes; returns the others.
+    pub(super) fn split_off(&mut self, at: u64) -> Self {
+        let at = index(at);
+        let rest = Self::new(Arc::clone(&self.chunk), self.at + at, self.len - at);
+        self.len = at;
+        rest
+    }
+}
+
+impl From<Vec<u8>> for Piece {
+    fn from(bytes: Vec<u8>) -> Self {
+        let len = bytes.len();
+        let chunk = Chunk {
+            bytes: RwLock::new(bytes),
+            spare: Weak::new(),
+        };
+        Self::new(Arc::new(chunk), 0, len)
+    }
+}
