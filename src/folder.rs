@@ -6,6 +6,7 @@
 use crate::error::Result;
 use crate::name::{CipherName, DirId, PlainName};
 use crate::sys::descriptor;
+use crate::sys::disk::keeping_modified;
 pub use crate::sys::disk::{Durability, SeekTo};
 use rustix::fs::{FileType, Stat, Timestamps};
 use rustix::io::Errno;
@@ -152,6 +153,13 @@ pub trait Contents: Send + Sync {
     /// # Errors
     /// What the operating system says. What could be read before can be read after, and the length is the old one or covers whole what was written.
     fn write_at(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()>;
+    /// As [`write_at`](Self::write_at), of bytes that come late: the file keeps its time of modification.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at).
+    fn write_late(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
+        keeping_modified(&file, || self.write_at(file, offset, data))
+    }
     /// Makes the file `len` bytes long, cutting it or appending zeros (as a hole where they fill records).
     ///
     /// # Errors

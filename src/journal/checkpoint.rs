@@ -6,7 +6,7 @@
 use super::Journal;
 use super::file::{JournaledFile, State};
 use super::overlay::{Extent, length};
-use crate::sys::disk::{Backing, Durability, FileId, FileStat, Kept, Moment, write_all_at};
+use crate::sys::disk::{Backing, Durability, FileId, FileStat, Kept, Moment, restore_modified, write_all_at};
 use parking_lot::RwLockWriteGuard;
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
@@ -181,11 +181,7 @@ impl JournaledFile {
         }
         (state.visible, state.disk_len) = (state.len, state.len);
         drop(state);
-        match kept.set_modified(Some(modified)) {
-            // Of a file that is not ours but that we may write to.
-            Err(Errno::PERM) => Ok(()),
-            set => set,
-        }
+        restore_modified(kept, modified)
     }
 
     /// What a sync must make durable so that everything is that was before: the journal, which goes, may hold the time of modification.

@@ -5,7 +5,7 @@
 use super::Journal;
 use super::format::{Entry, Identity};
 use super::log::{Appended, Position, Room};
-use super::over::Over;
+use super::over::{Mtime, Over};
 use super::overlay::Overlay;
 use super::tale::SALT_AT;
 use crate::keys::SALT_LEN;
@@ -147,17 +147,17 @@ impl JournaledFile {
 
     /// The file as it is to be read. `disk` is the file itself, in this call and all others.
     pub(crate) fn over<'a>(self: &'a Arc<Self>, disk: &'a dyn Backing) -> Over<'a> {
-        Over::new(self, disk)
+        Over::new(self, disk, Mtime::Now)
     }
 
     /// Begins an operation that writes about `upcoming` bytes, up to the byte `end`. Until the returned guard is dropped, nothing of the file is committed.
     ///
     /// # Errors
     /// ENOSPC, or what else the operating system says of the journal; nothing was changed then.
-    pub(crate) fn begin<'a>(self: &'a Arc<Self>, disk: &'a dyn Backing, upcoming: u64, end: u64) -> Result<Operation<'a>> {
+    pub(crate) fn begin<'a>(self: &'a Arc<Self>, disk: &'a dyn Backing, mtime: Mtime, upcoming: u64, end: u64) -> Result<Operation<'a>> {
         self.journal.start(None)?;
         let op = self.op.lock();
-        let over = self.over(disk);
+        let over = Over::new(self, disk, mtime);
         let new = self.state.read().new;
         if let Some(generation) = new {
             let news = self.journal.news.read();
@@ -261,6 +261,14 @@ impl<'a> Operation<'a> {
     /// The file as it is to be read and changed.
     pub(crate) fn disk(&self) -> &Over<'a> {
         &self.over
+    }
+
+    /// Ends the operation.
+    ///
+    /// # Errors
+    /// What the operating system says of the time of modification, which may be wrong then.
+    pub(crate) fn finish(self) -> Result<()> {
+        self.over.restore()
     }
 }
 

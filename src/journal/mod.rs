@@ -44,6 +44,7 @@ use format::ENTRIES_AT;
 pub(crate) use home::ASIDE;
 use home::Home;
 use log::{Log, Room};
+pub(crate) use over::Mtime;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 pub use recover::{Damage, Error, Progress, Report};
 use rustix::io::{Errno, Result};

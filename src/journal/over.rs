@@ -4,25 +4,39 @@ use super::chunk::Piece;
 use super::file::{JournaledFile, State};
 use super::format::{Entry, PAYLOAD_MAX};
 use super::overlay::{index, length};
-use crate::sys::disk::{Backing, Disk, Durability, SeekTo, read_full_at};
+use crate::sys::disk::{Backing, Disk, Durability, Moment, SeekTo, read_full_at, restore_modified};
 use rustix::io::{Errno, Result};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A journaled file and, below, the file itself.
 pub(crate) struct Over<'a> {
     file: &'a Arc<JournaledFile>,
     disk: &'a dyn Backing,
+    mtime: Mtime,
     /// Whether the time of modification was set by this, since the file itself was not written to.
     touched: AtomicBool,
+    /// The time of modification before the file itself was written to, where it is kept.
+    before: OnceLock<Moment>,
+}
+
+/// What becomes of a file's time of modification when it is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mtime {
+    /// It is now.
+    Now,
+    /// It stays: the change comes late, and who made it has seen to that.
+    Kept,
 }
 
 impl<'a> Over<'a> {
-    pub(super) fn new(file: &'a Arc<JournaledFile>, disk: &'a dyn Backing) -> Self {
+    pub(super) fn new(file: &'a Arc<JournaledFile>, disk: &'a dyn Backing, mtime: Mtime) -> Self {
         Self {
             file,
             disk,
+            mtime,
             touched: AtomicBool::new(false),
+            before: OnceLock::new(),
         }
     }
 
@@ -38,13 +52,15 @@ impl<'a> Over<'a> {
         let mut state = self.file.state.write();
         let appended = self.file.append_in(&mut state, entry)?;
         change(&mut state, appended.payload);
-        state.modified = None;
+        if self.mtime == Mtime::Now {
+            state.modified = None;
+        }
         Ok(())
     }
 
     /// Sets the time of modification, once.
     fn touch(&self) -> Result<()> {
-        if self.touched.swap(true, Ordering::Relaxed) {
+        if self.mtime == Mtime::Kept || self.touched.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
         match self.disk.set_modified(None) {
@@ -54,11 +70,23 @@ impl<'a> Over<'a> {
         }
     }
 
-    /// A change in the file itself, up to the byte `end`, which may fail half-way.
+    /// Gives the file its time of modification back, where it is kept and the file itself was written to.
+    pub(super) fn restore(&self) -> Result<()> {
+        self.before.get().map_or(Ok(()), |before| restore_modified(self.disk, *before))
+    }
+
+    /// A change in the file itself, which may fail half-way.
     fn in_place<T>(&self, change: impl FnOnce(&dyn Backing) -> Result<T>, settle: impl FnOnce(&mut State, &Result<T>)) -> Result<T> {
+        let is_kept = self.mtime == Mtime::Kept;
+        if is_kept && self.before.get().is_none() {
+            // Nobody else sets it: one operation is under way.
+            let _ = self.before.set(self.disk.stat()?.modified);
+        }
         let mut state = self.file.state.write();
         state.changes += 1;
-        state.modified = None;
+        if !is_kept {
+            state.modified = None;
+        }
         drop(state);
         let result = change(self.disk);
         let mut state = self.file.state.write();

@@ -3,7 +3,7 @@
 use super::file::{JournaledFile, State};
 use super::format::Entry;
 use super::overlay::{Extent, length};
-use crate::sys::disk::{Backing, Durability, write_all_at};
+use crate::sys::disk::{Backing, Durability, keeping_modified, write_all_at};
 use rustix::io::Result;
 use std::sync::Arc;
 
@@ -35,13 +35,15 @@ impl JournaledFile {
         let base = if is_cut { len } else { self.state.read().committed };
         let position = self.append(|file| Entry::Intent { file, base })?.position;
         self.journal.log()?.sync_to(position)?;
-        let mut state = self.state.write();
-        if is_cut {
-            state.committed = len;
-            disk.set_len(state.visible)?;
-            state.disk_len = state.visible;
-        }
-        self.spill(disk, &mut state)
+        keeping_modified(disk, || {
+            let mut state = self.state.write();
+            if is_cut {
+                state.committed = len;
+                disk.set_len(state.visible)?;
+                state.disk_len = state.visible;
+            }
+            self.spill(disk, &mut state)
+        })
     }
 
     /// All that was changed in the file itself is durable.

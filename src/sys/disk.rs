@@ -1,7 +1,7 @@
 //! The bytes of one file below all layers: what they ask of it, and a descriptor as that.
 
 use rustix::fs::{AtFlags, FallocateFlags, SeekFrom, StatxFlags, StatxTimestamp, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
-use rustix::io::{Result, retry_on_intr};
+use rustix::io::{Errno, Result, retry_on_intr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -260,6 +260,33 @@ impl Backing for Descriptor {
     }
 }
 
+/// Calls `action`, which writes to the file, and gives the file its time of modification back.
+///
+/// # Errors
+/// What `action` returned, or what the operating system says.
+pub(crate) fn keeping_modified<T, E: From<Errno>>(
+    file: &(impl Backing + ?Sized),
+    action: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let before = file.stat()?.modified;
+    let result = action();
+    let restored = restore_modified(file, before);
+    let result = result?;
+    restored?;
+    Ok(result)
+}
+
+/// Gives a file a time of modification back.
+///
+/// # Errors
+/// What the operating system says, unless the file is not ours: of one that we may only write to we may change no more than that.
+pub(crate) fn restore_modified(file: &(impl Backing + ?Sized), before: Moment) -> Result<()> {
+    match file.set_modified(Some(before)) {
+        Err(Errno::PERM) => Ok(()),
+        set => set,
+    }
+}
+
 /// Writes all of `data` at `offset`.
 ///
 /// # Errors
@@ -268,7 +295,7 @@ pub(crate) fn write_all_at(disk: &(impl Disk + ?Sized), data: &[u8], offset: u64
     let (mut rest, mut at) = (data, offset);
     while !rest.is_empty() {
         match disk.write_at(rest, at)? {
-            0 => return Err(rustix::io::Errno::IO),
+            0 => return Err(Errno::IO),
             written => {
                 rest = rest.get(written..).unwrap_or_default();
                 at += u64::try_from(written).expect("usize has at most 64 bits");

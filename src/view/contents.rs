@@ -6,7 +6,7 @@ use super::{Allocate, NodeId, Origin, Privileges, View};
 use crate::error::{Error, Result};
 use crate::folder::{Contents, Durability, SeekTo, Storage};
 use crate::sys::descriptor;
-use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -38,29 +38,36 @@ impl View {
             }
             Origin::Cache => {
                 let _attributes = inode.attributes.lock();
-                let before = rustix::fs::fstat(fd)?;
-                contents.write_at(fd, offset, data)?;
-                privileges.apply(&inode, fd)?;
-                self.leave_to_kernel(fd, &before, privileges)
+                self.write_late(&inode, fd, contents, offset, data, privileges)
             }
         });
         self.report(&inode, written)
     }
 
-    /// Undoes what a write that comes late from the kernel's cache changed besides the contents.
+    /// Writes what comes late from the kernel's cache, and changes nothing besides the contents.
     ///
     /// The kernel has changed the modification time when the application wrote, and sends it by itself, perhaps before the bytes; or it has not, when that was within the
     /// tick of its clock in which it was told the time, and a later one would make the file seem changed once the kernel has forgotten it. The application may
     /// have set set-user-id after its write, and the operating system takes it away when an ordinary user's daemon writes.
-    fn leave_to_kernel(&self, fd: BorrowedFd<'_>, before: &Stat, privileges: Privileges) -> Result<()> {
-        let mut undone = self.folder.set_times(fd, &modified_at(before)).map_err(Error::from);
-        if self.daemon.uid != 0 && privileges == Privileges::Keep {
-            undone = undone.and_then(|()| restore_privileges(fd, before.st_mode));
+    fn write_late(
+        &self,
+        inode: &Inode,
+        fd: BorrowedFd<'_>,
+        contents: &mut dyn Contents,
+        offset: u64,
+        data: &[u8],
+        privileges: Privileges,
+    ) -> Result<()> {
+        if self.daemon.uid == 0 || privileges != Privileges::Keep {
+            contents.write_late(fd, offset, data)?;
+            return privileges.apply(inode, fd);
         }
-        match undone {
+        let mode = rustix::fs::fstat(fd)?.st_mode;
+        contents.write_late(fd, offset, data)?;
+        match restore_privileges(fd, mode) {
             // Of a file that is not ours but that we may write to, we may change no more than that.
             Err(Error::Os(Errno::PERM)) => Ok(()),
-            undone => undone,
+            restored => restored,
         }
     }
 
@@ -206,20 +213,6 @@ impl View {
 
     fn read_contents<T>(&self, inode: &Arc<Inode>, action: impl FnOnce(BorrowedFd<'_>, &dyn Contents) -> Result<T>) -> Result<T> {
         self.with_file(inode, |file| file.read(|body| action(body.fd.as_fd(), &*body.contents)))
-    }
-}
-
-fn modified_at(stat: &Stat) -> Timestamps {
-    let omit = Timespec {
-        tv_sec: 0,
-        tv_nsec: UTIME_OMIT,
-    };
-    Timestamps {
-        last_access: omit,
-        last_modification: Timespec {
-            tv_sec: stat.st_mtime,
-            tv_nsec: i64::try_from(stat.st_mtime_nsec).unwrap_or(UTIME_OMIT),
-        },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::journal::home::{Home, Root};
 use crate::journal::recover::Error;
-use crate::journal::{Access, Journal, Report, SIZE};
+use crate::journal::{Access, Journal, Mtime, Report, SIZE};
 use crate::keys::{JournalKey, MasterKey};
 use crate::record::{HEADER_LEN, RECORD_LEN, cipher_len};
 use crate::secret::Secret;
@@ -124,7 +124,7 @@ impl Mounted {
         let stat = disk.stat().unwrap();
         let journaled = self.journal.file(stat.id, || stat.len).unwrap();
         let end = offset + u64::try_from(data.len()).unwrap();
-        let operation = journaled.begin(&disk, data.len().try_into().unwrap(), end).unwrap();
+        let operation = journaled.begin(&disk, Mtime::Now, data.len().try_into().unwrap(), end).unwrap();
         crate::sys::disk::write_all_at(operation.disk(), data, offset).unwrap();
     }
 

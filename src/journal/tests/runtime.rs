@@ -3,7 +3,7 @@
 use super::mounted::Mounted;
 use super::sim::{Fault, SimFile, World};
 use crate::journal::overlay::{index, length};
-use crate::journal::{JournaledFile, SIZE_MIN};
+use crate::journal::{JournaledFile, Mtime, SIZE_MIN};
 use crate::keys::MasterKey;
 use crate::secret::Secret;
 use crate::sys::disk::{Backing, Disk, Durability, read_full_at, write_all_at};
@@ -49,13 +49,13 @@ impl Scene {
 
     pub(super) fn write(&self, offset: usize, bytes: &[u8]) -> Result<()> {
         let (len, offset) = (length(bytes.len()), length(HEADER + offset));
-        let operation = self.file.begin(&self.sim, len, offset + len)?;
+        let operation = self.file.begin(&self.sim, Mtime::Now, len, offset + len)?;
         write_all_at(operation.disk(), bytes, offset)
     }
 
     pub(super) fn resize(&self, len: u64) -> Result<()> {
         let len = length(HEADER) + len;
-        self.file.begin(&self.sim, 0, len)?.disk().set_len(len)
+        self.file.begin(&self.sim, Mtime::Now, 0, len)?.disk().set_len(len)
     }
 
     pub(super) fn sync(&self) -> Result<()> {
@@ -76,7 +76,7 @@ impl Scene {
 
     pub(super) fn punch(&self, offset: u64, len: u64) -> Result<()> {
         self.file
-            .begin(&self.sim, 0, self.file.len())?
+            .begin(&self.sim, Mtime::Now, 0, self.file.len())?
             .disk()
             .punch(length(HEADER) + offset, len)
     }
@@ -249,7 +249,7 @@ fn closing_makes_new_files_durable_and_leaves_no_journal() {
     let sim = scene.world.create();
     let stat = sim.stat().unwrap();
     let file = scene.journal.new_file(stat.id, stat.changed).unwrap();
-    let operation = file.begin(&sim, 3, 3).unwrap();
+    let operation = file.begin(&sim, Mtime::Now, 3, 3).unwrap();
     write_all_at(operation.disk(), b"abc", 0).unwrap();
     drop(operation);
     assert!(!scene.world.is_synced());
@@ -275,8 +275,8 @@ fn space_in_the_journal_is_promised_once_only() {
     let stat = other.stat().unwrap();
     let file = scene.journal.file(stat.id, || stat.len).unwrap();
     let operations = [
-        file.begin(&other, 1 << 20, 0).unwrap(),
-        scene.file.begin(&scene.sim, 1 << 20, 0).unwrap(),
+        file.begin(&other, Mtime::Now, 1 << 20, 0).unwrap(),
+        scene.file.begin(&scene.sim, Mtime::Now, 1 << 20, 0).unwrap(),
     ];
     assert!(scene.world.journal().stat().unwrap().len > 2 << 20);
     drop(operations);

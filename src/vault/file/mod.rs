@@ -24,12 +24,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::folder::{Contents, Durability, SeekTo, Unfinished};
-use crate::journal::{JournaledFile, Syncing};
+use crate::journal::{JournaledFile, Mtime, Syncing};
 use crate::keys::ContentKey;
 use crate::record::{Damage, MAX_PLAIN_LEN, Place, Position, RECORD_LEN, Reason, SEALED_LEN, Size, cipher_len, size_on_disk};
-use crate::sys::disk::{Backing, Disk};
+use crate::sys::disk::{Backing, Disk, keeping_modified};
 use known::KnownHoles;
 use parking_lot::RwLock;
 use pending::Pending;
@@ -126,17 +126,32 @@ impl VaultFile {
     }
 
     /// Calls `action` with the file's bytes, to change about `len` bytes of plaintext, up to the byte `to`.
-    fn change<T>(&mut self, file: &dyn Backing, len: usize, to: u64, action: impl FnOnce(&mut Self, &dyn Disk) -> Result<T>) -> Result<T> {
+    fn change(&mut self, file: &dyn Backing, len: usize, to: u64, action: impl FnOnce(&mut Self, &dyn Disk) -> Result<()>) -> Result<()> {
+        self.change_at(file, Mtime::Now, len, to, action)
+    }
+
+    /// As [`change`](Self::change), and says what becomes of the time of modification.
+    fn change_at(
+        &mut self,
+        file: &dyn Backing,
+        mtime: Mtime,
+        len: usize,
+        to: u64,
+        action: impl FnOnce(&mut Self, &dyn Disk) -> Result<()>,
+    ) -> Result<()> {
         let Some(journaled) = self.journaled.clone() else {
-            return action(self, file);
+            return match mtime {
+                Mtime::Now => action(self, file),
+                Mtime::Kept => keeping_modified(file, || action(self, file)),
+            };
         };
         // Records, and one at each end.
         let sealed = bytes(len.div_ceil(RECORD_LEN) + 2) * bytes(SEALED_LEN);
-        let operation = journaled.begin(file, sealed, cipher_len(to.min(MAX_PLAIN_LEN)))?;
+        let operation = journaled.begin(file, mtime, sealed, cipher_len(to.min(MAX_PLAIN_LEN)))?;
         let result = action(self, operation.disk());
         journaled.set_unsettled(!self.pending.is_empty());
-        drop(operation);
-        result
+        let finished = operation.finish();
+        result.and(finished.map_err(Error::from))
     }
 }
 
@@ -180,6 +195,11 @@ impl Contents for VaultFile {
     fn write_at(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
         let to = offset.saturating_add(bytes(data.len()));
         self.change(&file, data.len(), to, |this, disk| this.write(disk, offset, data))
+    }
+
+    fn write_late(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
+        let to = offset.saturating_add(bytes(data.len()));
+        self.change_at(&file, Mtime::Kept, data.len(), to, |this, disk| this.write(disk, offset, data))
     }
 
     fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
