@@ -7,7 +7,7 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, Weak};
 
 /// Bytes of a chunk, unless one entry is longer. They take memory only when they are written to.
-const CHUNK: usize = 4 << 20;
+const CHUNK: usize = 2 << 20;
 
 /// Some of what was appended.
 pub(super) struct Chunk {

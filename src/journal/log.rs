@@ -16,8 +16,6 @@ use rustix::io::Result;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-/// How many bytes are collected before they are written, if nobody syncs them.
-const COLLECTED: u64 = 1 << 20;
 /// The least and the most that the file grows by.
 const STEP_MIN: u64 = 4 << 10;
 const STEP_MAX: u64 = 1 << 20;
@@ -92,6 +90,11 @@ struct State {
 }
 
 impl State {
+    /// Up to which byte of the file all chunks are full.
+    fn full_until(&self) -> u64 {
+        self.tail.back().map_or(self.end, |(at, _)| *at)
+    }
+
     /// Drops what is durable.
     fn trim(&mut self) {
         // There is space in the last one.
@@ -214,12 +217,39 @@ impl Log {
         Ok(())
     }
 
-    /// Writes what was collected if it has become a lot. What cannot be written is written by the next sync, which tells if it cannot either.
-    pub(super) fn write_out_if_large(&self) {
+    /// Whether so much was collected that it is time to write it.
+    pub(super) fn has_full_chunk(&self) -> bool {
+        let state = self.state.lock();
+        // Of the last one, nobody knows yet whether it is full.
+        state.full_until() > state.written
+    }
+
+    /// Writes what was collected, but for the last chunk, while others append. What cannot be written is written by the next sync, which tells if it cannot either.
+    pub(super) fn write_full_chunks(&self) {
         let mut state = self.state.lock();
-        if state.end - state.written >= COLLECTED && !state.syncing {
-            let _ = self.write_out(&mut state);
+        let (from, to) = (state.written, state.full_until());
+        if state.syncing || state.doubtful || to <= from {
+            return;
         }
+        state.syncing = true;
+        let full: Vec<_> = state.tail.iter().filter(|(at, _)| *at < to).cloned().collect();
+        let written = MutexGuard::unlocked(&mut state, || self.write_chunks(&full, from));
+        state.syncing = false;
+        self.synced.notify_all();
+        if written.is_ok() {
+            state.written = to;
+            state.allocated = state.allocated.max(to);
+        }
+    }
+
+    /// Writes what `chunks` hold from the byte `from` of the file on.
+    fn write_chunks<'c>(&self, chunks: impl IntoIterator<Item = &'c (u64, Arc<Chunk>)>, from: u64) -> Result<()> {
+        chunks.into_iter().try_for_each(|(at, chunk)| {
+            chunk.read(|bytes| {
+                let done = from.saturating_sub(*at).min(length(bytes.len()));
+                write_all_at(&*self.disk, &bytes[index(done)..], at + done)
+            })
+        })
     }
 
     /// Writes what was collected.
@@ -233,13 +263,7 @@ impl Log {
             let again = state.header.next();
             write_all_at(&*self.disk, &again.seal(&self.key), again.offset())?;
         }
-        let written = state.written;
-        for (at, chunk) in &state.tail {
-            chunk.read(|bytes| {
-                let done = written.saturating_sub(*at).min(length(bytes.len()));
-                write_all_at(&*self.disk, &bytes[index(done)..], at + done)
-            })?;
-        }
+        self.write_chunks(&state.tail, state.written)?;
         state.written = state.end;
         state.allocated = state.allocated.max(state.end);
         Ok(())

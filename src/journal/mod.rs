@@ -242,6 +242,12 @@ impl Journal {
         }
     }
 
+    fn write_full_chunks(&self) {
+        if let Some(log) = self.log_if_begun() {
+            log.write_full_chunks();
+        }
+    }
+
     /// Nothing much is written at the moment.
     fn forget_spare(&self) {
         if let Some(log) = self.log_if_begun() {
@@ -252,7 +258,9 @@ impl Journal {
     /// After each operation.
     fn after_operation(&self) {
         if let Some(log) = self.log_if_begun() {
-            log.write_out_if_large();
+            if log.has_full_chunk() {
+                self.alarm.full_chunk();
+            }
             if log.used() > self.size / 2 {
                 self.alarm.urgent();
             }

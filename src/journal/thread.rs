@@ -25,6 +25,8 @@ struct State {
     /// Since when there is something to do.
     since: Option<Instant>,
     urgent: bool,
+    /// Something is to be written to the journal's file.
+    full_chunk: bool,
     stopped: bool,
     thread: Option<JoinHandle<()>>,
 }
@@ -48,6 +50,15 @@ impl Alarm {
         }
     }
 
+    /// There is something to be written to the journal's file.
+    pub(super) fn full_chunk(&self) {
+        let mut state = self.state.lock();
+        if !state.full_chunk {
+            state.full_chunk = true;
+            self.changed.notify_all();
+        }
+    }
+
     /// Ends the thread, and waits for that.
     pub(super) fn stop(&self) {
         let mut state = self.state.lock();
@@ -63,10 +74,13 @@ impl Alarm {
         }
     }
 
-    /// Waits until a checkpoint is due: why it is.
+    /// Waits until something is due.
     fn wait(&self) -> Due {
         let mut state = self.state.lock();
         while !state.stopped && !state.urgent {
+            if std::mem::take(&mut state.full_chunk) {
+                return Due::WriteOut;
+            }
             match state.since {
                 None => self.changed.wait(&mut state),
                 Some(since) => {
@@ -86,14 +100,16 @@ impl Alarm {
     }
 }
 
-/// Why a checkpoint is due.
+/// What is due.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Due {
-    /// It is not, and will not be.
+    /// Nothing, ever again.
     Never,
-    /// Something has been waiting for long enough.
+    /// What was collected is to be written to the journal's file.
+    WriteOut,
+    /// A checkpoint: something has been waiting for long enough.
     Late,
-    /// The journal is about to be full: much is written.
+    /// A checkpoint: the journal is about to be full, much is written.
     Full,
 }
 
@@ -109,10 +125,15 @@ fn run(alarm: &Alarm, weak: &Weak<Journal>) {
     let mut failing = false;
     loop {
         let due = alarm.wait();
-        if due == Due::Never {
-            return;
-        }
         let Some(journal) = weak.upgrade() else { return };
+        match due {
+            Due::Never => return,
+            Due::WriteOut => {
+                journal.write_full_chunks();
+                continue;
+            }
+            Due::Late | Due::Full => {}
+        }
         let mut done = journal.checkpoint();
         if due == Due::Late {
             journal.forget_spare();
