@@ -41,7 +41,7 @@ const IMPURE: [&str; 11] = [
 ];
 /// The module that names fuser.
 const FUSER: &str = "fuse";
-/// The module that may be unsafe. (The lints forbid that there, too, for now.)
+/// The module that may be unsafe, where the lints are told so.
 const UNSAFE: &str = "sys";
 
 /// Whether the module `user` may use the module `used`.
