@@ -170,7 +170,15 @@ fn sizes() {
 #[test]
 fn times() {
     use std::time::Duration;
-    for (text, millis) in [("1s", 1000), ("500ms", 500), ("100ms", 100), ("2.5s", 2500), ("0.1s", 100), ("60s", 60_000), ("60000ms", 60_000)] {
+    for (text, millis) in [
+        ("1s", 1000),
+        ("500ms", 500),
+        ("100ms", 100),
+        ("2.5s", 2500),
+        ("0.1s", 100),
+        ("60s", 60_000),
+        ("60000ms", 60_000),
+    ] {
         assert_eq!(key_args::parse_time(text), Ok(Duration::from_millis(millis)), "{text}");
     }
     for text in ["99ms", "0s", "61s", "99999999999999999999s", "1.2.3s", "s", ".s"] {
