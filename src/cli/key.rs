@@ -154,12 +154,12 @@ fn read_new_keyfile(path: &Path) -> Result<crate::keys::SlotKey, Failure> {
 
 /// Makes the keyfile `path`, and its slot by `put`; without that, the file goes again.
 fn generate(args: &KeyAddArgs, path: &Path, put: impl FnOnce(crate::keys::SlotKey) -> Result<u32, Failure>) -> Result<(), Failure> {
-    keyfile::generate(path).map_err(|error| match error {
-        keyfile::KeyfileError::Io(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Failure::new(
+    keyfile::generate(path).map_err(|error| match error.kind() == std::io::ErrorKind::AlreadyExists {
+        true => Failure::new(
             Code::Exists,
             format!("{} is there already; without --generate it is taken as it is", path.display()),
         ),
-        error => Failure::other(format!("cannot make the keyfile {}: {error}", path.display())),
+        false => Failure::other(format!("cannot make the keyfile {}: {error}", path.display())),
     })?;
     let made = read_new_keyfile(path).and_then(put).inspect_err(|_| {
         // It opens nothing.

@@ -219,7 +219,8 @@ impl KdfArgs {
     /// The cost, where `current` is what it is when nothing is said; and how long it takes, if that was measured.
     pub(super) fn cost(&self, current: KdfCost) -> Result<(KdfCost, Option<Duration>), Failure> {
         if let Some(time) = self.kdf_time {
-            let memory = self.kdf_memory.map_or(Memory::AtMost(current.memory_kib()), Memory::Exactly);
+            let most = current.memory_kib().max(KdfCost::DEFAULT.memory_kib());
+            let memory = self.kdf_memory.map_or(Memory::AtMost(most), Memory::Exactly);
             let (cost, takes) = calibrate(time, memory).map_err(|error| Failure::other(format!("cannot measure the time: {error}")))?;
             return Ok((cost, Some(takes)));
         }

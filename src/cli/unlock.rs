@@ -94,7 +94,7 @@ impl UnlockArgs {
                 name: path.file_name().unwrap_or_default(),
                 path: &path,
             },
-            other => other,
+            given @ (Source::Named { .. } | Source::File(_) | Source::Program(_)) => given,
         };
         password::get(&source, asking).map_err(|error| Failure::other(error.to_string()))
     }

@@ -29,7 +29,7 @@ pub enum KeyfileError {
     /// It has more than [`KEYFILE_MAX`] bytes.
     #[error("it is larger than 1 GiB")]
     TooLarge,
-    /// It cannot be read, or made.
+    /// It cannot be read.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -70,8 +70,8 @@ pub fn read(source: &mut impl Read, least: u64) -> Result<SlotKey, KeyfileError>
 /// Makes the file `path`, which is not there yet, with 64 random bytes that only its owner may read. Durable when this returns.
 ///
 /// # Errors
-/// [`KeyfileError::Io`]; nothing of it is left then.
-pub fn generate(path: &Path) -> Result<(), KeyfileError> {
+/// What the operating system says; nothing of it is left then.
+pub fn generate(path: &Path) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(io::Error::from)?);
     let key = Secret::<FRESH>::random();
@@ -79,10 +79,9 @@ pub fn generate(path: &Path) -> Result<(), KeyfileError> {
         .write_all(key.expose())
         .and_then(|()| file.sync_all())
         .and_then(|()| sync_parent(path));
-    made.map_err(|error| {
+    made.inspect_err(|_| {
         // Nobody has used it yet.
         let _ = std::fs::remove_file(path);
-        error.into()
     })
 }
 
