@@ -99,9 +99,9 @@ impl Failure {
                 format!("{file} has format {format}, and this plainview knows no format newer than {FORMAT}; get a newer one"),
             ),
             ConfigError::Wrong(_) => Self::new(Code::WrongPassword, format!("{error} for {vault}")),
-            ConfigError::NoSuchKind(_) => Self::new(
+            ConfigError::NoSuchKind(kind) => Self::new(
                 Code::WrongPassword,
-                format!("{error} in {vault}; `plainview key list` says what opens it"),
+                format!("no slot of {vault} is opened by a {kind}; `plainview key list` says what opens it"),
             ),
             ConfigError::NoSuchSlot(_) => Self::other(format!("{error} in {vault}; `plainview key list` says which there are")),
             ConfigError::LastSlot => Self::other(format!(

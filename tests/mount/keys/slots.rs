@@ -184,7 +184,7 @@ fn the_last_slot_stays_and_old_copies_are_warned_of() {
     assert!(told.contains("Removed slot 1") && told.contains(OLD_COPIES), "{told}");
     run(&mut on(&vault, &["check", "--passfile", pass]))
         .code(code::WRONG_PASSWORD)
-        .says(&["no slot is opened by a password", "plainview key list"]);
+        .says(&["is opened by a password", "plainview key list"]);
     run(on(&vault, &["key", "remove", "--keyfile", &key]).arg("2"))
         .code(code::OTHER)
         .says(&["the last one"]);
