@@ -1,7 +1,7 @@
 //! The arguments of every command, as they are spelled.
 
 use super::exit::Failure;
-use super::{CheckArgs, SalvageArgs, init, journal};
+use super::{CheckArgs, KdfArgs, KeyCommand, PasswdArgs, SalvageArgs, UnlockArgs, journal};
 use crate::password::{self, Asking, Password, Source};
 use crate::recipe::{KeyError, RecipeKey};
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +49,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Save what can still be read of a damaged file
     Salvage(SalvageArgs),
+    /// Add, remove and test what opens a vault: passwords, keyfiles, recovery keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Change a password of a vault
+    Passwd(PasswdArgs),
 }
 
 /// Arguments of `plainview init`.
@@ -61,17 +66,18 @@ Examples:
   plainview init ~/Vault
   plainview init --plain-names ~/Vault
   plainview init --kdf-memory 1G --kdf-passes 4 ~/Vault
+  plainview init --kdf-time 2s --recovery-key ~/Vault
   plainview init --extpass 'pass show vault' ~/Vault")]
 pub struct InitArgs {
     /// Leave names and symlink targets unencrypted
     #[arg(long)]
     pub plain_names: bool,
-    /// Memory that a guess at the password costs: 8MiB to 4GiB [default: 256MiB]
-    #[arg(long, value_name = "SIZE", value_parser = init::parse_memory_kib)]
-    pub kdf_memory: Option<u32>,
-    /// Passes over that memory: 1 to 1000 [default: 3]
-    #[arg(long, value_name = "N", value_parser = init::parse_passes)]
-    pub kdf_passes: Option<u32>,
+    /// Make a recovery key, too, which is printed this once
+    #[arg(long)]
+    pub recovery_key: bool,
+    /// What a guess at the password costs.
+    #[command(flatten)]
+    pub kdf: KdfArgs,
     /// Where the password comes from.
     #[command(flatten)]
     pub password: PasswordArgs,
@@ -116,9 +122,9 @@ pub struct MountArgs {
     /// Mount options, separated by commas; may be given several times
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
-    /// Where the password comes from.
+    /// What opens the vault.
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub unlock: UnlockArgs,
     /// Be the child that a start in the background consists of; only ever given by the program itself.
     #[arg(long, hide = true)]
     pub background_child: bool,
@@ -242,9 +248,9 @@ pub struct ImportArgs {
     /// Take FOLDER's key from this file: 32, 48 or 64 hexadecimal digits
     #[arg(long, value_name = "F", conflicts_with_all = ["recipe_passfile", "recipe_extpass"])]
     pub recipe_key_hex_file: Option<PathBuf>,
-    /// Where the vault's password comes from.
+    /// What opens the vault.
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub unlock: UnlockArgs,
     /// The folder to import
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
@@ -278,7 +284,7 @@ impl RecipeKeyArgs {
 }
 
 /// Where the password comes from; without these, the terminal, or one line of standard input when that is no terminal.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct PasswordArgs {
     /// Read the password from the first line of this file
     #[arg(long, value_name = "F", conflicts_with = "extpass")]
@@ -294,11 +300,15 @@ impl PasswordArgs {
     /// # Errors
     /// That none came from there, with what to do.
     pub fn ask(&self, asking: Asking) -> Result<Password, Failure> {
-        let source = match (&self.passfile, &self.extpass) {
+        password::get(&self.source(), asking).map_err(|error| Failure::other(error.to_string()))
+    }
+
+    /// Where it comes from.
+    pub(super) fn source(&self) -> Source<'_> {
+        match (&self.passfile, &self.extpass) {
             (Some(file), _) => Source::File(file),
             (None, Some(command)) => Source::Program(command),
             (None, None) => Source::Standard,
-        };
-        password::get(&source, asking).map_err(|error| Failure::other(error.to_string()))
+        }
     }
 }

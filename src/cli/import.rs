@@ -45,9 +45,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let _locks = (folder.lock(access)?, vault.lock(Access::ReadWrite)?);
     let key = recipe_key(args)?;
     check_key(args, &recipe::check(folder.root.as_fd(), &key))?;
-    let password = args.password.ask(Asking::ExistingOf("the vault"))?;
-    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
-    drop(password);
+    let master = args.unlock.unlock(&config, &args.vault, Asking::ExistingOf("the vault"))?;
     let recipe = Recipe::new(key, folder.descriptor()?, Others::Hidden);
     let source = folder.view(Box::new(recipe), access)?;
     // Files that are half there are found and done again; but what a mount left must be put right before.

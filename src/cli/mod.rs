@@ -12,16 +12,22 @@ mod import;
 mod info;
 mod init;
 mod journal;
+mod key;
+mod key_args;
 mod mount;
+mod passwd;
 mod progress;
 mod recipe;
 mod salvage;
 #[cfg(test)]
 mod tests;
 mod umount;
+mod unlock;
 
 pub use args::*;
 pub use check_args::*;
+pub use key_args::*;
+pub use unlock::UnlockArgs;
 
 use exit::{Code, Failure};
 use rustix::fs::{Mode, OFlags};
@@ -44,6 +50,8 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Import(args) => import::run(args),
         Command::Check(args) => check::run(args),
         Command::Salvage(args) => salvage::run(args),
+        Command::Key(command) => key::run(command),
+        Command::Passwd(args) => passwd::run(args),
     }
 }
 
