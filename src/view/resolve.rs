@@ -432,6 +432,14 @@ impl View {
         Ok(handle)
     }
 
+    /// Where an inode lies on disk: one of its places, where it has several.
+    ///
+    /// # Errors
+    /// ESTALE when it is not known.
+    pub fn on_disk(&self, node: NodeId) -> Result<PathBuf> {
+        Ok(self.path(&self.inode(node)?))
+    }
+
     /// Where an inode lies in the vault, for messages. One that was made or replaced by us has no path of its own that the kernel would tell.
     pub(super) fn path(&self, inode: &Arc<Inode>) -> PathBuf {
         let placed = inode.place().and_then(|place| {
