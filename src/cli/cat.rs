@@ -63,14 +63,12 @@ fn worse(before: Failure, now: Option<Failure>) -> Option<Failure> {
 fn print_file(root: &Known<'_>, path: &PlainPath) -> Result<(), Halt> {
     let file = find(root, path, Last::Followed).map_err(|error| Halt::Unreadable(failure(path, error)))?;
     let unreadable = |error: Error| Halt::Unreadable(failure(path, error.into()));
-    let shown = path.to_bytes();
-    match file.attr.kind {
-        FileType::RegularFile => {}
-        FileType::Directory => return Err(unreadable(Errno::ISDIR.into())),
-        FileType::Symlink | FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
-            let message = format!("{}: only regular files can be printed", os_name(&shown).display());
-            return Err(Halt::Unreadable(Failure::other(message)));
-        }
+    if file.attr.kind != FileType::RegularFile {
+        let message = format!(
+            "{}: only regular files can be printed, and this is none",
+            os_name(&path.to_bytes()).display()
+        );
+        return Err(Halt::Unreadable(Failure::other(message)));
     }
     let (mut out, mut piece, mut offset) = (io::stdout().lock(), Vec::new(), 0);
     loop {

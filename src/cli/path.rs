@@ -7,15 +7,13 @@ use super::copying::print_json;
 use super::exit::Failure;
 use super::export::not_there;
 use super::ls_lines::print_name;
-use crate::error::Error;
 use crate::mount;
 use crate::name::{EntryKind, NameCipher, RESERVED};
 use crate::walk::{Known, Last, Listed, NotThere, PlainPath, find};
-use rustix::io::Errno;
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command. One path that leads nowhere does not keep the others from being told.
 pub(super) fn run(args: &PathArgs) -> Result<(), Failure> {
@@ -82,25 +80,42 @@ fn in_vault(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, Failure> {
     Ok(shown.as_os_str().as_bytes().to_vec())
 }
 
-/// What a path in the vault is in the clear.
+/// What a path in the vault is in the clear. One that begins with the path by which the vault was named need not be absolute.
 fn in_the_clear(root: &Known<'_>, path: &OsStr, opened: &Opened, vault: &Path) -> Result<Vec<u8>, Failure> {
-    let within = within(Path::new(path), opened, vault)?;
-    let failed = |what: &str| Failure::other(format!("{}: {what}", path.display()));
+    let (given, failed) = (Path::new(path), |what: String| {
+        Failure::other(format!("{}: {what}", path.display()))
+    });
+    let inside = given.is_relative().then(|| open_names(root, &PlainPath::new(path)));
+    match (inside, below(given, opened, vault)) {
+        (Some(Ok(found)), _) => Ok(found),
+        (_, Some(below)) => open_names(root, &PlainPath::new(below.as_os_str())).map_err(failed),
+        (Some(Err(what)), None) => Err(failed(what)),
+        (None, None) => Err(failed(format!("it does not lie in {}", vault.display()))),
+    }
+}
+
+/// The path from the vault's directory on, if it is one that leads there.
+fn below(path: &Path, opened: &Opened, vault: &Path) -> Option<PathBuf> {
+    let by_name = [vault, &opened.place.path].iter().find_map(|top| path.strip_prefix(top).ok());
+    by_name.map(Path::to_owned).or_else(|| {
+        let real = path.canonicalize().ok()?;
+        Some(real.strip_prefix(&opened.place.path).ok()?.to_owned())
+    })
+}
+
+/// The names in the clear of a path in the vault; or why there are none.
+fn open_names(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, String> {
     let mut way = PlainPath::default();
-    for stored in within.names() {
-        let dir = find(root, &way, Last::Itself).map_err(|_| failed("it is not there any more"))?;
-        let entries = match dir.list() {
-            Ok(entries) => entries,
-            Err(Error::Os(Errno::NOTDIR)) => return Err(failed("something on the way there is not a directory")),
-            Err(error) => return Err(failed(&format!("cannot be looked at: {error}"))),
-        };
+    for stored in path.names() {
+        let dir = find(root, &way, Last::Itself).map_err(|error| error.to_string())?;
+        let entries = dir.list().map_err(|error| NotThere::from(error).to_string())?;
         let Some(entry) = entries.into_iter().find(|entry| is_stored_as(entry, stored)) else {
             let what = if stored.starts_with(RESERVED) {
                 "it is one of plainview's own files, or not there"
             } else {
                 "there is no such file or directory in the vault, or its name does not decode"
             };
-            return Err(failed(what));
+            return Err(what.to_owned());
         };
         way = way.join(&entry.name);
     }
@@ -114,22 +129,4 @@ fn is_stored_as(entry: &Listed, stored: &[u8]) -> bool {
             EntryKind::Long { name_file } => name_file.to_bytes() == stored,
             EntryKind::Short | EntryKind::Reserved => false,
         }
-}
-
-/// The path from the vault's root on.
-fn within(path: &Path, opened: &Opened, vault: &Path) -> Result<PlainPath, Failure> {
-    if path.is_relative() {
-        return Ok(PlainPath::new(path.as_os_str()));
-    }
-    let real = || {
-        let real = path.canonicalize().ok()?;
-        Some(real.strip_prefix(&opened.place.path).ok()?.to_owned())
-    };
-    let below = [vault, &opened.place.path]
-        .iter()
-        .find_map(|top| path.strip_prefix(top).ok().map(Path::to_owned))
-        .or_else(real);
-    below
-        .map(|below| PlainPath::new(below.as_os_str()))
-        .ok_or_else(|| Failure::other(format!("{} does not lie in {}", path.display(), vault.display())))
 }

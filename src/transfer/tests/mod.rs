@@ -2,6 +2,7 @@
 
 mod faults;
 mod interrupted;
+mod local;
 mod whole;
 
 use super::*;
