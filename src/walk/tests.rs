@@ -78,7 +78,8 @@ fn what_is_there_is_found() {
     }
     assert_eq!(find(&root, &path("d/round"), Last::Itself).unwrap().attr.kind, FileType::Symlink);
     assert_eq!(find(&root, &path("/"), Last::Itself).unwrap().node(), NodeId::ROOT);
-    let (dir, name) = parent(&root, &path("in/new")).unwrap().unwrap();
+    let new = path("in/new");
+    let (dir, name) = parent(&root, &new).unwrap().unwrap();
     assert_eq!(
         (dir.node(), name),
         (find(&root, &path("d/e"), Last::Itself).unwrap().node(), &b"new"[..])
