@@ -4,9 +4,10 @@ use super::ExportArgs;
 use super::access::{self, Opened};
 use super::copying::{Words, copy};
 use super::exit::{Code, Failure};
+use super::mount::failure;
 use super::place::{Place, open_folder};
 use crate::local::Local;
-use crate::mount;
+use crate::mount::{self, Error, Lock};
 use crate::transfer::{Existing, Names, Originals, Policy, Same, Top};
 use crate::view::{Access, View};
 use crate::walk::{Known, Last, NotThere, PlainPath, find, os_name};
@@ -14,6 +15,7 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -32,13 +34,21 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     refuse_twice(paths.iter().filter_map(|path| path.names().last()).map(|name| &**name).collect())?;
     let chosen = choose(&opened.view, &paths)?;
     let dir = open_dir(&args.dir, &opened)?;
-    // Two exports into one directory would take each other's half-made files for what was left.
-    let _lock = dir.lock(Access::ReadWrite)?;
+    let _lock = lock(&dir)?;
     let target = dir.view(Box::new(Local), Access::ReadWrite)?;
     let tops: Result<Vec<Top<'_>>, Failure> = chosen.into_iter().map(|chosen| chosen.into_top(&target, &dir)).collect();
     let policy = policy(args.force, args.copy.compare);
     let ended = copy(tops?, policy, WORDS, &args.copy)?;
     ended.verdict(WORDS)
+}
+
+/// Two exports into one directory would take each other's half-made files for what was left. Not every filesystem has locks for that.
+fn lock(dir: &Place) -> Result<Option<Lock>, Failure> {
+    match Lock::take(dir.root.as_fd(), &dir.path, Access::ReadWrite) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ Error::InUse { .. }) => Err(failure(&error)),
+        Err(_) => Ok(None),
+    }
 }
 
 pub(super) fn policy(force: bool, compare: bool) -> Policy {

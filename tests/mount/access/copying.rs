@@ -5,7 +5,8 @@ use crate::corpus::{fill, noise};
 use crate::harness::{Options, Vault};
 use crate::people::{Who, is_root, run, run_with_input};
 use crate::tree::Tree;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat};
+use rustix::io::Errno;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
@@ -19,6 +20,19 @@ fn fill_with_more(who: Who, dir: &Path) {
     fs::create_dir(&more).unwrap();
     let node = |name: &str, kind, device| mknodat(CWD, more.join(name), kind, Mode::from_raw_mode(0o640), device);
     node("fifo", FileType::Fifo, 0).unwrap();
+    // Besides owner, group and others, user 12345 may read.
+    let entries = [(1_u16, 7_u16, !0_u32), (2, 4, 12345), (4, 4, !0), (0x10, 4, !0), (0x20, 0, !0)];
+    let entries = entries
+        .iter()
+        .flat_map(|(tag, perm, id)| [&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat());
+    let acl: Vec<u8> = 2_u32.to_le_bytes().into_iter().chain(entries).collect();
+    fs::write(more.join("acl"), "listed").unwrap();
+    for (name, acl_name) in [("acl", "system.posix_acl_access"), ("", "system.posix_acl_default")] {
+        match rustix::fs::setxattr(more.join(name), acl_name, &acl, XattrFlags::empty()) {
+            Err(Errno::OPNOTSUPP) => crate::people::skipped("no ACLs on this filesystem"),
+            set => set.unwrap(),
+        }
+    }
     if who == Who::Root {
         node("device", FileType::CharacterDevice, rustix::fs::makedev(1, 3)).unwrap();
         fs::write(more.join("theirs"), "somebody's").unwrap();
@@ -38,7 +52,7 @@ fn what_goes_in_comes_out() {
     for who in Who::both() {
         let (vault, original) = imported(who, |dir| fill_with_more(who, dir));
         let before = who.run(|| Tree::of(&original).without_root());
-        let mounted = vault.mount(&[]);
+        let mounted = vault.mount(&["-o", "acl"]);
         before.assert_same(&mounted.enter(|path| Tree::of(path).without_root()));
         mounted.unmount();
         let out = vault.scratch().path().join("out");
@@ -237,7 +251,7 @@ fn a_disk_that_knows_less_gets_what_it_can_hold() {
     }
     let (vault, _) = imported(Who::Root, |dir| {
         fs::write(dir.join("file"), "text").unwrap();
-        rustix::fs::setxattr(dir.join("file"), "user.mood", b"good", rustix::fs::XattrFlags::CREATE).unwrap();
+        rustix::fs::setxattr(dir.join("file"), "user.mood", b"good", XattrFlags::CREATE).unwrap();
     });
     // It knows no attributes.
     let out = vault.scratch().dir("ramfs", Who::Root);

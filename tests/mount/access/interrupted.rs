@@ -94,3 +94,17 @@ fn a_killed_import_goes_on_where_it_was() {
     mounted.unmount();
     Tree::of(&original).without_root().assert_same(&inside);
 }
+
+#[test]
+fn two_exports_into_one_directory_do_not_meet() {
+    let (vault, original) = imported(Who::me(), fill);
+    let out = vault.scratch().dir("out", Who::me());
+    let paths = [plain("/"), &*out];
+    let mut first = start(command(&vault, &["export"], &paths).stdout(Stdio::null())).unwrap();
+    wait_for("files to appear", || count(&out) > 0);
+    kill_process(Pid::from_child(&first), Signal::STOP).unwrap();
+    answer(&vault, &["export"], &paths).code(8).says(&["is in use by process"]);
+    kill_process(Pid::from_child(&first), Signal::CONT).unwrap();
+    assert!(first.wait().unwrap().success());
+    Tree::of(&original).without_root().assert_same(&Tree::of(&out).without_root());
+}
