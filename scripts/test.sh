@@ -2,14 +2,14 @@
 # Runs everything that has to hold: formatting, lints, documentation, unit tests, test vectors, and the tests on real mounts.
 #
 #     scripts/test.sh             all suites, whatever fails
-#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount pjdfstest fsx
+#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount counts pjdfstest fsx
 #
 # Best run as root, who can play an ordinary user as well (CI is root); as an ordinary user, what needs root says SKIPPED. With CI=true, a skip is a
 # failure. Leaves nothing mounted. Ends with a line for each suite and one for all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all=(fmt clippy doc decoder unit mount pjdfstest fsx)
+all=(fmt clippy doc decoder unit mount counts pjdfstest fsx)
 suites=("$@")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
@@ -82,6 +82,16 @@ decoder() {
     "$python" scripts/decode.py --vectors | cmp - tests/vectors.json && "$python" scripts/vectors.py --selftest
 }
 
+# No operation takes more requests of the kernel and system calls on the vault than docs/performance.md says.
+counts() {
+    if [ "$(id -u)" != 0 ]; then
+        echo "SKIPPED counts: needs root, to trace the daemon and to empty the kernel's caches" >&2
+        report counts 0 0 1
+        return
+    fi
+    cargo build --locked && check counts python3 scripts/count.py --check docs/performance.md "${CARGO_TARGET_DIR:-target}/debug/plainview" "$work/tmp"
+}
+
 # The test programs that need no mount.
 unmounted=()
 for test in tests/*.rs; do
@@ -96,6 +106,7 @@ for suite in "${suites[@]}"; do
         decoder) check decoder decoder ;;
         unit) cargo_tests unit --lib --bins "${unmounted[@]}" --no-fail-fast ;;
         mount) cargo_tests mount --test mount -- --test-threads=2 ;;
+        counts) counts || report counts 0 1 0 ;;
         pjdfstest | fsx) posix_suite "$suite" ;;
         *)
             echo "no such suite: $suite (there are: ${all[*]})" >&2

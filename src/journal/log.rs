@@ -3,6 +3,7 @@
 //! Knows entries only as bytes of a chain; does not know what they are about. Keeps true: what is appended keeps its order; what [`Log::sync_to`] returned for is durable.
 
 mod anew;
+mod space;
 
 use super::chunk::{Chunk, Piece, Spare};
 use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Mark, TAG_LEN, Tag};
@@ -13,15 +14,9 @@ use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
 use anew::random;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::io::Result;
+pub(super) use space::Room;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// The least and the most that the file grows by.
-const STEP_MIN: u64 = 4 << 10;
-const STEP_MAX: u64 = 1 << 20;
-/// What the commits of all files take, for which there must always be space: without them no checkpoint can be made.
-const COMMITS: u64 = 32 << 10;
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// A place in the journal since it was opened: grows for ever, also when the file is begun anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,18 +43,6 @@ pub(super) struct Appended {
     pub(super) position: Position,
     /// Its payload.
     pub(super) payload: Piece,
-}
-
-/// Space in the journal that an operation was promised, until this is dropped.
-pub(super) struct Room<'a> {
-    log: &'a Log,
-    len: u64,
-}
-
-impl Drop for Room<'_> {
-    fn drop(&mut self) {
-        self.log.state.lock().promised -= self.len;
-    }
 }
 
 struct State {
@@ -111,7 +94,7 @@ impl Log {
         Ok(Self {
             key,
             disk,
-            step: (size / 64).clamp(STEP_MIN, STEP_MAX),
+            step: space::step(size),
             state: Mutex::new(State {
                 header,
                 chain,
@@ -189,32 +172,6 @@ impl Log {
     /// Gives memory back that was kept to be used again.
     pub(super) fn forget_spare(&self) {
         self.spare.clear();
-    }
-
-    /// Makes sure that there is space on disk for `len` more bytes of entries, beside those that were promised to others.
-    ///
-    /// # Errors
-    /// ENOSPC.
-    pub(super) fn reserve(&self, len: u64) -> Result<Room<'_>> {
-        let mut state = self.state.lock();
-        self.make_space(&mut state, len + COMMITS)?;
-        state.promised += len;
-        Ok(Room { log: self, len })
-    }
-
-    fn make_space(&self, state: &mut State, len: u64) -> Result<()> {
-        let wanted = state.end + state.promised + len;
-        if state.allocated >= wanted {
-            return Ok(());
-        }
-        let to = wanted.next_multiple_of(self.step);
-        while state.allocated < to {
-            let at = state.allocated.max(state.end);
-            let zeros = &ZEROS[..index((to - at).min(length(ZEROS.len())))];
-            write_all_at(&*self.disk, zeros, at)?;
-            state.allocated = at + length(zeros.len());
-        }
-        Ok(())
     }
 
     /// Whether so much was collected that it is time to write it.

@@ -275,10 +275,10 @@ fn space_in_the_journal_is_promised_once_only() {
     let stat = other.stat().unwrap();
     let file = scene.journal.file(stat.id, || stat.len).unwrap();
     let operations = [
-        file.begin(&other, Mtime::Now, 1 << 20, 0).unwrap(),
-        scene.file.begin(&scene.sim, Mtime::Now, 1 << 20, 0).unwrap(),
+        file.begin(&other, Mtime::Now, 150 << 10, 0).unwrap(),
+        scene.file.begin(&scene.sim, Mtime::Now, 150 << 10, 0).unwrap(),
     ];
-    assert!(scene.world.journal().stat().unwrap().len > 2 << 20);
+    assert!(scene.world.journal().stat().unwrap().len > 300 << 10);
     drop(operations);
     let before = scene.world.journal().stat().unwrap().len;
     for _ in 0..10 {

@@ -153,8 +153,15 @@ impl Side {
             AtOp::Chmod { mode } => fs::chmodat(base, path, Mode::from_raw_mode(mode.0), AtFlags::empty())?,
             AtOp::Chown { uid, gid, flags } => fs::chownat(base, path, uid.map(Uid::from_raw), gid.map(Gid::from_raw), *flags)?,
             AtOp::Utimens { times, flags } => {
+                // Looked at without going that way once more, which may lead through the very symlink, and following one changes its time of access.
+                let nofollow = if flags.contains(AtFlags::SYMLINK_NOFOLLOW) {
+                    OFlags::NOFOLLOW
+                } else {
+                    OFlags::empty()
+                };
+                let there = fs::openat(base, path, OFlags::PATH | OFlags::CLOEXEC | nofollow, Mode::empty())?;
                 fs::utimensat(base, path, &times.timestamps(), *flags)?;
-                return Ok(self.times(&fs::statat(base, path, *flags)?, *times));
+                return Ok(self.times(&fs::fstat(&there)?, *times));
             }
             AtOp::Access { access, flags } => fs::accessat(base, path, *access, *flags)?,
             AtOp::Stat { flags } => return self.attrs(at, *flags),

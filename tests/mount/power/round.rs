@@ -143,6 +143,7 @@ fn report(kind: Kind, when: &str, findings: &Findings) {
 fn verify(plan: &Plan, subject: &Subject, load: &Load, outage: Outage<'_>, again: Option<&mut StdRng>, tally: &mut Tally) {
     let mut findings = Findings::default();
     let disk = outage.cut.mount();
+    check_unmounted(subject, disk.path(), &mut findings);
     let mut running = subject.start(disk.path());
     let second = again.map(|rng| {
         let_some_time_pass(rng, 200);
@@ -173,6 +174,15 @@ fn verify(plan: &Plan, subject: &Subject, load: &Load, outage: Outage<'_>, again
             when: "cut again while it was mounted",
         };
         verify(plan, subject, load, outage, None, tally);
+    }
+}
+
+/// Without a mount nothing is damaged, either: what the journal says is taken into account.
+fn check_unmounted(subject: &Subject, disk: &Path, findings: &mut Findings) {
+    if subject.kind == Kind::Plainview
+        && let Err(why) = subject.check(disk)
+    {
+        findings.add(Harm::Unreadable, why);
     }
 }
 
@@ -208,4 +218,5 @@ fn check_second_mount(subject: &Subject, load: &Load, windows: &Windows, disk: &
         findings.add(Harm::Conduct, why);
     }
     check_conduct(&running.log(), false, disk, findings);
+    check_unmounted(subject, disk, findings);
 }

@@ -128,6 +128,16 @@ impl Subject {
         running
     }
 
+    /// Looks at every byte of the folder without mounting it, as it was left.
+    pub(super) fn check(&self, disk: &Path) -> Result<(), String> {
+        let mut command = self.scratch.plainview(Who::Root, &["check", "--passfile"]);
+        let answer = run(command.arg(&self.passfile).arg(folder(disk)));
+        match answer.code {
+            0 => Ok(()),
+            code => Err(format!("check: exit code {code}: {} {}", answer.out, answer.err)),
+        }
+    }
+
     fn journal_size(&self) -> &'static str {
         match self.room {
             Room::Ordinary => "64MiB",
