@@ -7,17 +7,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From low to high. A module uses only modules of lower layers; those in one layer do not know each other.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["secret"],
     &["password"],
     &["keys"],
     &["record", "name"],
     &["journal"],
     &["folder"],
-    &["vault"],
+    &["vault", "local"],
     &["recipe"],
     &["view", "check"],
-    &["fuse", "import"],
+    &["walk"],
+    &["fuse", "transfer"],
     &["mount"],
     &["cli"],
 ];

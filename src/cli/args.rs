@@ -1,7 +1,9 @@
 //! The arguments of every command, as they are spelled.
 
 use super::exit::Failure;
-use super::{CheckArgs, KdfArgs, KeyCommand, PasswdArgs, SalvageArgs, UnlockArgs, journal};
+use super::{
+    CatArgs, CheckArgs, ExportArgs, ImportArgs, KdfArgs, KeyCommand, LsArgs, PasswdArgs, PathArgs, SalvageArgs, UnlockArgs, journal,
+};
 use crate::password::{self, Asking, Password, Source};
 use crate::recipe::{KeyError, RecipeKey};
 use clap::{Args, Parser, Subcommand};
@@ -43,8 +45,16 @@ pub enum Command {
     /// Encrypt or decrypt single files as the Python recipe does
     #[command(subcommand)]
     Recipe(RecipeCommand),
-    /// Move a recipe folder into a vault
+    /// List what is in a vault, without mounting it
+    Ls(LsArgs),
+    /// Print files of a vault, without mounting it
+    Cat(CatArgs),
+    /// Copy files out of a vault, without mounting it
+    Export(ExportArgs),
+    /// Copy files, or a recipe folder, into a vault, without mounting it
     Import(ImportArgs),
+    /// Tell where a file lies in a vault, or which file something in a vault is
+    Path(PathArgs),
     /// Look for damage in a vault that is not mounted, and repair it
     Check(CheckArgs),
     /// Save what can still be read of a damaged file
@@ -213,50 +223,6 @@ pub struct RecipeArgs {
     /// The files
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-}
-
-/// Arguments of `plainview import`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Each file is decrypted, written into the vault, and read back and compared before it gets its name there. \
-What is there already and equal is skipped, so an import that was interrupted can be run again. What is \
-there and differs is left alone. Files that are not NAME.enc are left where they are.
-
-Two passwords are asked for at the terminal: the folder's, then the vault's. Where standard input is no \
-terminal, they are two lines of it, in that order. Each can come from elsewhere.
-
-Examples:
-  plainview import --recipe ~/Encrypted ~/Vault
-  plainview import --recipe --remove ~/Encrypted ~/Vault
-  plainview import --recipe --recipe-key-hex-file key.hex ~/Encrypted ~/Vault")]
-pub struct ImportArgs {
-    /// FOLDER holds files NAME.enc of the PyCrypto article's program
-    #[arg(long, required = true)]
-    pub recipe: bool,
-    /// Remove each file from FOLDER as soon as it is safe in the vault
-    #[arg(long)]
-    pub remove: bool,
-    /// Import even if FOLDER's password seems to be wrong
-    #[arg(long)]
-    pub force: bool,
-    /// Read FOLDER's password from the first line of this file
-    #[arg(long, value_name = "F", conflicts_with = "recipe_extpass")]
-    pub recipe_passfile: Option<PathBuf>,
-    /// Run this program, without a shell, and take the first line that it prints as FOLDER's password
-    #[arg(long, value_name = "CMD")]
-    pub recipe_extpass: Option<OsString>,
-    /// Take FOLDER's key from this file: 32, 48 or 64 hexadecimal digits
-    #[arg(long, value_name = "F", conflicts_with_all = ["recipe_passfile", "recipe_extpass"])]
-    pub recipe_key_hex_file: Option<PathBuf>,
-    /// What opens the vault.
-    #[command(flatten)]
-    pub unlock: UnlockArgs,
-    /// The folder to import
-    #[arg(value_name = "FOLDER")]
-    pub folder: PathBuf,
-    /// The vault, not mounted
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
 }
 
 /// Where the key of recipe files comes from; without this, it is made of a password.

@@ -28,9 +28,9 @@ pub enum Code {
     Newer,
     /// 16: a file that was to be made is there already.
     Exists,
-    /// 17: not everything was imported.
+    /// 17: not everything was imported or exported.
     Incomplete,
-    /// 26: `check` found damage, or `salvage` could not read everything.
+    /// 26: damage was found, or something could not be read for it.
     DamageFound,
 }
 

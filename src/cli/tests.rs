@@ -42,6 +42,10 @@ fn the_command_line_is_well_formed_and_every_help_ends_with_examples() {
         "key remove",
         "key test",
         "passwd",
+        "export",
+        "ls",
+        "cat",
+        "path",
     ];
     for command in commands {
         let help = refused(&format!("{command} --help")).to_string();
@@ -103,9 +107,10 @@ fn wrong_usage_leaves_with_code_2() {
         "recipe decrypt --key-hex-file K --passfile P F",
         "recipe decrypt --key-hex-file K --extpass C F",
         "recipe decrypt --key 00 F",
-        "import F V",
+        "import V",
         "import --recipe F",
-        "import --recipe F V W",
+        "import --remove V S /",
+        "import --recipe-passfile f V S /",
         "import --recipe --recipe-passfile f --recipe-extpass c F V",
         "import --recipe --recipe-passfile f --recipe-key-hex-file k F V",
         "import --recipe --passfile f --extpass c F V",
@@ -127,6 +132,11 @@ fn wrong_usage_leaves_with_code_2() {
         "passwd --kdf-time 1s --kdf-passes 2 V",
         "passwd --kdf-time 1 V",
         "init --kdf-time 1h V",
+        "export V D",
+        "cat V",
+        "path V",
+        "ls",
+        "ls --json -l V",
     ];
     for usage in usages {
         assert_eq!(refused(usage).exit_code(), 2, "{usage}");

@@ -5,6 +5,7 @@
 //! ordinary user; without root, what needs it says SKIPPED, which fails in CI.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "here a panic is how a failure is reported")]
 
+mod access;
 mod check;
 mod cli;
 mod corpus;
