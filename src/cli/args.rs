@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -129,6 +130,9 @@ pub struct MountArgs {
     /// How long the journal may become, and how much may be kept in memory: 4MiB to 1GiB [default: 64MiB]
     #[arg(long, value_name = "SIZE", value_parser = journal::parse_size, conflicts_with_all = ["recipe", "no_journal"])]
     pub journal_size: Option<u64>,
+    /// Unmount when nothing was used for that long, such as 15m; never while a file or directory in it is in use
+    #[arg(long, value_name = "TIME", value_parser = crate::mount::parse_idle)]
+    pub idle: Option<Duration>,
     /// Mount options, separated by commas; may be given several times
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,

@@ -78,7 +78,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     print_bytes(text.as_bytes())
 }
 
-/// As [`print`], of what need not be text.
+/// As [`print()`], of what need not be text.
 ///
 /// # Errors
 /// As there.

@@ -41,7 +41,7 @@ pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
         ));
     }
     let words = args.options.iter().map(String::as_str).chain(args.ro.then_some("ro"));
-    let options = Options::parse(words).map_err(|error| failure(&error))?;
+    let options = Options::parse(words).map_err(|error| failure(&error))?.with_idle(args.idle);
     if args.background_child {
         mount::follow_parent();
         return serve(args, &options, Start::Background);
@@ -144,7 +144,7 @@ pub(super) fn open_view(folder: Box<dyn Folder>, root: BorrowedFd<'_>, options: 
 pub(super) fn failure(error: &mount::Error) -> Failure {
     use mount::Error;
     let code = match error {
-        Error::UnknownOption(_) => Code::Usage,
+        Error::UnknownOption(_) | Error::BadOption(..) => Code::Usage,
         Error::InUse { .. } => Code::InUse,
         Error::NoMountPoint(_)
         | Error::NotADirectory(_)

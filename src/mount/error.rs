@@ -10,6 +10,9 @@ pub enum Error {
     /// A word of `-o` that nobody knows.
     #[error("unknown mount option \"{0}\"")]
     UnknownOption(String),
+    /// An option whose value is not one that it can have, and what it must be.
+    #[error("mount option {0}: {1}")]
+    BadOption(String, &'static str),
 
     /// Another process has the vault.
     #[error("{} is in use{}{}", vault.display(), pid.map_or(String::new(), |pid| format!(" by process {pid}")), on.as_ref().map_or(String::new(), |on| format!(": it is mounted on {}", on.display())))]

@@ -4,6 +4,7 @@ use super::Error;
 use crate::fuse::Acls;
 use crate::view::Access;
 use rustix::mount::MountFlags;
+use std::time::Duration;
 
 /// Who may enter a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct Options {
     pub(super) covering: Covering,
     pub(super) acls: Acls,
     pub(super) flags: MountFlags,
+    /// After what time without use it is unmounted, if it is to be (`idle=`).
+    pub(super) idle: Option<Duration>,
 }
 
 /// The words that are flags of a mount: what each sets, and what it clears.
@@ -95,6 +98,7 @@ impl Options {
             covering: Covering::Nothing,
             acls: Acls::Stored,
             flags: MountFlags::NOSUID | MountFlags::NODEV,
+            idle: None,
         };
         words.into_iter().try_fold(none, Self::with)
     }
@@ -123,8 +127,21 @@ impl Options {
                 covering: Covering::Anything,
                 ..self
             }),
+            word if word.starts_with("idle=") => Ok(Self {
+                idle: Some(parse_idle(&word[5..]).map_err(|why| Error::BadOption(word.to_owned(), why))?),
+                ..self
+            }),
             word if IGNORED.contains(&word) || IGNORED_PREFIXES.iter().any(|prefix| word.starts_with(prefix)) => Ok(self),
             unknown => Err(Error::UnknownOption(unknown.to_owned())),
+        }
+    }
+
+    /// The same, to be unmounted after `idle` without use, if that is said.
+    #[must_use]
+    pub fn with_idle(self, idle: Option<Duration>) -> Self {
+        Self {
+            idle: idle.or(self.idle),
+            ..self
         }
     }
 
@@ -150,6 +167,23 @@ impl Options {
             .filter(move |(_, set, _)| !set.is_empty() && flags.contains(*set))
             .map(|(word, ..)| word)
     }
+}
+
+/// How long a mount may be unused: a number and `s`, `m` or `h`, one second to a week.
+///
+/// # Errors
+/// What it must be.
+pub fn parse_idle(text: &str) -> Result<Duration, &'static str> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("it must be a number and a unit, like 90s, 15m or 2h"),
+    };
+    let seconds = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
+    let in_range = seconds.filter(|seconds| (1..=7 * 24 * 3600).contains(seconds));
+    in_range.map(Duration::from_secs).ok_or("it must be 1s to 168h")
 }
 
 #[cfg(test)]
@@ -202,6 +236,33 @@ mod tests {
     fn what_mount_passes_on_is_taken() {
         let list = "rw,defaults,auto,noauto,user,users,nouser,owner,nofail,_netdev,x-systemd.automount,comment=a b,fsname=x,subtype=plainview,default_permissions";
         assert_eq!(parse(list), parse(""));
+    }
+
+    #[test]
+    fn idle_has_a_time() {
+        assert_eq!(parse("idle=15m").idle, Some(Duration::from_secs(900)));
+        assert_eq!(parse("idle=15m,idle=1s").idle, Some(Duration::from_secs(1)));
+        assert_eq!(parse("idle=168h").with_idle(None).idle, Some(Duration::from_secs(604_800)));
+        assert_eq!(
+            parse("idle=168h").with_idle(Some(Duration::from_secs(2))).idle,
+            Some(Duration::from_secs(2))
+        );
+        for word in [
+            "idle=",
+            "idle=15",
+            "idle=m",
+            "idle=0s",
+            "idle=169h",
+            "idle=1d",
+            "idle=-1s",
+            "idle=99999999999999999999h",
+            "idle=1.5h",
+        ] {
+            assert!(
+                matches!(Options::parse([word]), Err(Error::BadOption(named, _)) if named == word),
+                "{word}"
+            );
+        }
     }
 
     #[test]

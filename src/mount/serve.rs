@@ -1,7 +1,7 @@
 //! The life of a mount, from the first request to the last byte on disk.
 
 use super::detach::{self, How, Refused};
-use super::{Error, MountPoint, Options, background, connect, table};
+use super::{Error, MountPoint, Options, background, connect, idle, table};
 use crate::fuse::Session;
 use crate::view::View;
 use rustix::fs::Mode;
@@ -12,6 +12,7 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 /// Fewest threads that answer the kernel. More than there are processors, since each waits for the disk in its turn: beside four programs that do nothing but
 /// fsync, eight threads answer two to four times as many lookups as two do, on two processors, and nothing else gets slower.
@@ -52,8 +53,13 @@ pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start
         .inspect_err(|_| mount.take_away())
         .map_err(Error::Session)?;
     let ending = watch(signals, start, mount.clone());
+    let idle = options.idle.map(|idle| {
+        let mount = mount.clone();
+        idle::watch(idle, view, move || mount.end_unused(idle))
+    });
     let announced = announce(place, &mount, start).inspect_err(|_| mount.take_away());
     let ended = session.wait().map_err(Error::Session);
+    drop(idle);
     mount.take_away();
     ending.close();
     let durable = make_durable(place, view);
@@ -151,6 +157,15 @@ impl Mounted {
             }
             Err(Refused::Other(why)) => log::error!("cannot unmount {}: {why}", self.point.display()),
         }
+    }
+
+    /// Unmounts it, as nobody has used it for `idle`, unless it is in use.
+    fn end_unused(&self, idle: Duration) -> Result<(), Refused> {
+        if self.is_there() {
+            detach::unmount(&self.point, How::IfIdle)?;
+            log::info!("{} was not used for {idle:?}", self.point.display());
+        }
+        Ok(())
     }
 
     /// Takes it out of sight.

@@ -34,7 +34,7 @@ use rustix::fs::{Gid, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use table::Table;
 pub use types::*;
 
@@ -86,6 +86,8 @@ pub struct View {
     writers_max: usize,
     /// All known inodes. Leaf lock.
     table: RwLock<Table>,
+    /// How often somebody asked something of an inode.
+    uses: AtomicU64,
     /// How often the kernel forgot one since memory was given back.
     forgotten: AtomicUsize,
     descriptors: Descriptors,
@@ -120,6 +122,7 @@ impl View {
             options,
             daemon,
             table: RwLock::new(table),
+            uses: AtomicU64::new(0),
             forgotten: AtomicUsize::new(0),
             groups: rustix::process::getgroups()
                 .unwrap_or_default()
@@ -144,6 +147,11 @@ impl View {
             at => at?,
         };
         self.found(&at.dir, &at.name)
+    }
+
+    /// How often something was asked of an inode so far: as long as that does not grow, nobody uses the view.
+    pub fn uses(&self) -> u64 {
+        self.uses.load(Ordering::Relaxed)
     }
 
     /// The kernel forgets `count` of the lookups of an inode.

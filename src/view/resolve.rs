@@ -171,6 +171,7 @@ impl EntryAt<'_> {
 impl View {
     /// The inode of this number. ESTALE when it is not known (the kernel then looks it up again).
     pub(super) fn inode(&self, node: NodeId) -> Result<Arc<Inode>> {
+        self.uses.fetch_add(1, Ordering::Relaxed);
         self.table.read().get(node).ok_or(Error::Stale)
     }
 

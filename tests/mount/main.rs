@@ -16,6 +16,7 @@ mod faults;
 mod files;
 mod harness;
 mod harness_tests;
+mod idle;
 mod keys;
 mod lifecycle;
 mod limits;
