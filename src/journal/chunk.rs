@@ -6,8 +6,8 @@ use super::overlay::index;
 use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, Weak};
 
-/// Bytes of a chunk, unless one entry is longer. They take memory only when they are written to.
-const CHUNK: usize = 2 << 20;
+/// Bytes of a chunk, unless one entry is longer: two writes of 1 MiB, sealed. They take memory only when they are written to.
+const CHUNK: usize = (2 << 20) + (64 << 10);
 
 /// Some of what was appended.
 pub(super) struct Chunk {
@@ -33,7 +33,10 @@ impl Spare {
     /// Gives the memory back.
     pub(super) fn clear(&self) {
         let memory = std::mem::take(&mut *self.0.lock());
-        drop(memory);
+        if !memory.is_empty() {
+            drop(memory);
+            crate::sys::memory::give_back();
+        }
     }
 }
 
@@ -86,7 +89,12 @@ impl Piece {
         self.len
     }
 
-    /// Calls `look` with the bytes.
+    /// A copy of the bytes.
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        self.read(<[u8]>::to_vec)
+    }
+
+    /// Calls `look` with the bytes. Nothing can be appended to their chunk meanwhile.
     pub(super) fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         self.chunk.read(|bytes| look(&bytes[self.at..self.at + self.len]))
     }

@@ -35,6 +35,7 @@ impl JournaledFile {
         let base = if is_cut { len } else { self.state.read().committed };
         let position = self.append(|file| Entry::Intent { file, base })?.position;
         self.journal.log()?.sync_to(position)?;
+        let _times = self.times.lock();
         keeping_modified(disk, || {
             let mut state = self.state.write();
             if is_cut {
@@ -62,7 +63,8 @@ impl JournaledFile {
             // Zeros are there: nothing was ever written to the file behind what was committed.
             if let Extent::Bytes(bytes) = extent {
                 state.disk_len = state.disk_len.max(at + length(bytes.len()));
-                bytes.read(|bytes| write_all_at(disk, bytes, at))?;
+                // A copy, for others append to the journal meanwhile. It is little, or it would not lie there.
+                write_all_at(disk, &bytes.to_vec(), at)?;
             }
         }
         state.overlay.take_from(committed);

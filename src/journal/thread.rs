@@ -78,7 +78,8 @@ impl Alarm {
     fn wait(&self) -> Due {
         let mut state = self.state.lock();
         while !state.stopped && !state.urgent {
-            if std::mem::take(&mut state.full_chunk) {
+            let is_late = state.since.is_some_and(|since| since.elapsed() >= CHECKPOINT);
+            if !is_late && std::mem::take(&mut state.full_chunk) {
                 return Due::WriteOut;
             }
             match state.since {
@@ -135,8 +136,10 @@ fn run(alarm: &Alarm, weak: &Weak<Journal>) {
             Due::Late | Due::Full => {}
         }
         let mut done = journal.checkpoint();
-        if due == Due::Late {
-            journal.forget_spare();
+        match due {
+            Due::Late => journal.forget_spare(),
+            // If nothing comes any more, its memory is given back then.
+            Due::Never | Due::WriteOut | Due::Full => alarm.something(),
         }
         if journal.has_news() {
             if news_synced.elapsed() >= NEWS {

@@ -8,7 +8,7 @@ use rustix::io::{Errno, Result};
 /// The least and the most that the file grows by.
 const STEP_MIN: u64 = 4 << 10;
 const STEP_MAX: u64 = 1 << 20;
-/// For so many bytes at once, space is taken without writing to it: then their sync has more to do, which does not count beside them.
+/// For so many bytes at once, space is taken without writing to it. Then a sync of what is written there has more to do, which does not count beside so much.
 const LARGE: u64 = 256 << 10;
 /// What the commits of all files take, for which there must always be space: without them no checkpoint can be made.
 const COMMITS: u64 = 32 << 10;
@@ -61,12 +61,12 @@ impl Log {
         Ok(())
     }
 
-    /// Takes space up to the byte `to`; whether the filesystem can do that.
+    /// Takes space up to the byte `to`; whether that could be had so. Where there is not that much, there may be enough all the same, some of which may be taken already.
     fn allocate(&self, state: &mut State, to: u64) -> Result<bool> {
         let at = state.allocated.max(state.end);
         match self.disk.allocate(at, to.saturating_sub(at)) {
             Ok(()) => {}
-            Err(Errno::OPNOTSUPP) => return Ok(false),
+            Err(Errno::OPNOTSUPP | Errno::NOSPC | Errno::DQUOT) => return Ok(false),
             Err(errno) => return Err(errno),
         }
         state.allocated = to.max(at);

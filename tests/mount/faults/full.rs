@@ -54,7 +54,11 @@ impl<'v> Full<'v> {
 
     /// Mounts; everything is what it may be, and has to stay so.
     fn mount(&mut self, args: &[&str]) {
-        let mounted = self.vault.mount(&[&ARGS[..], args].concat());
+        self.mount_so(&[&ARGS[..], args].concat());
+    }
+
+    fn mount_so(&mut self, args: &[&str]) {
+        let mounted = self.vault.mount(args);
         if let Err(what) = self.model.check_and_keep(mounted.path()) {
             panic!("round {}: {what}\n{}", self.round, mounted.log());
         }
@@ -193,6 +197,35 @@ fn a_full_disk(small: &SmallFilesystem) {
     full.unmount(Room::Enough);
     full.mount(&[]);
     full.unmount(Room::Enough);
+}
+
+/// 1 MiB is overwritten where there is room for that in the journal, but not for as much as the journal likes to have.
+fn little_room_is_enough(small: &SmallFilesystem) {
+    let vault = Vault::new(Options {
+        base: Some(small.path().to_owned()),
+        ..Options::default()
+    });
+    let mut full = Full::new(&vault, small);
+    full.fill();
+    full.make_room(1536 << 10);
+    full.mount_so(&["--journal-size", "64MiB"]);
+    full.step(&save("x", 0..256, PAGE, Synced::Yes), Room::Enough);
+    full.step(&save("x", 256..512, PAGE, Synced::Yes), Room::Enough);
+    full.unmount(Room::Enough);
+}
+
+#[test]
+fn regression_little_room_on_tmpfs_is_enough() {
+    if root_or_skip() {
+        little_room_is_enough(&SmallFilesystem::tmpfs(16));
+    }
+}
+
+#[test]
+fn regression_little_room_on_ext4_is_enough() {
+    if root_or_skip() {
+        little_room_is_enough(&SmallFilesystem::ext4(24));
+    }
 }
 
 #[test]
