@@ -1,7 +1,7 @@
 //! The arguments of every command, as they are spelled.
 
 use super::exit::Failure;
-use super::{CheckArgs, SalvageArgs, init, journal};
+use super::{CheckArgs, GenerateCommand, SalvageArgs, init, journal};
 use crate::password::{self, Asking, Password, Source};
 use crate::recipe::{KeyError, RecipeKey};
 use clap::{Args, Parser, Subcommand};
@@ -49,6 +49,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Save what can still be read of a damaged file
     Salvage(SalvageArgs),
+    /// Write man pages or completions, for packages
+    #[command(subcommand, hide = true)]
+    Generate(GenerateCommand),
 }
 
 /// Arguments of `plainview init`.
