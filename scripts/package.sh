@@ -48,7 +48,7 @@ put() {
 put 755 usr/bin "$binary"
 strip --strip-unneeded --remove-section=.comment --remove-section=.note "$root/usr/bin/plainview"
 install -d "$root/usr/sbin"
-for helper in mount.plainview mount.fuse.plainview umount.fuse.plainview; do
+for helper in mount.plainview mount.fuse.plainview umount.plainview umount.fuse.plainview; do
     ln -s ../bin/plainview "$root/usr/sbin/$helper"
 done
 
@@ -59,7 +59,9 @@ for page in "$work"/man/*; do
     put 644 "usr/share/man/man${page##*.}" "$page"
 done
 ln -s mount.plainview.8 "$root/usr/share/man/man8/mount.fuse.plainview.8"
-ln -s ../man1/plainview-umount.1 "$root/usr/share/man/man8/umount.fuse.plainview.8"
+for helper in umount.plainview umount.fuse.plainview; do
+    ln -s ../man1/plainview-umount.1 "$root/usr/share/man/man8/$helper.8"
+done
 put 644 usr/share/zsh/vendor-completions "$work/completions/_plainview"
 put 644 usr/share/fish/vendor_completions.d "$work/completions/plainview.fish"
 put 644 usr/share/bash-completion/completions "$work/completions/plainview.bash"

@@ -1,5 +1,5 @@
-//! What mount(8) and umount(8) call: this program under the names `mount.plainview`, `mount.fuse.plainview` and `umount.fuse.plainview`, which are links to it. So
-//! lines of fstab, `mount -t plainview`, and units made of them work.
+//! What mount(8) and umount(8) call: this program under the names `mount.plainview`, `mount.fuse.plainview`, `umount.plainview` and `umount.fuse.plainview`, which are links to
+//! it. So lines of fstab, `mount -t plainview`, and units made of them work.
 //!
 //! Arguments are those of mount(8)'s "EXTERNAL HELPERS"; they are turned into a command line of `plainview mount` or `plainview umount`, so that whatever these
 //! know, fstab knows: `passfile=F` in the list of `-o` is `--passfile F`, `no_journal` is `--no-journal`.
@@ -55,13 +55,18 @@ pub(super) struct MountHelper {
 
 const MOUNT_HELP: &str = "\
 The password is asked for at the terminal, or comes from where passfile= or extpass= say. A value that has \
-a comma in it is written in double quotes.
+a comma in it is written in double quotes. With uhelper=plainview, umount(8) returns when everything is \
+on disk, as `plainview umount` does, and not a little earlier.
 
-A line of fstab that is mounted when somebody types `mount /srv/private`, one that is mounted at boot, and one that any user may mount:
+Besides what mount(8) describes there are: allow_other (others may use it, too), acl (POSIX ACLs are enforced), \
+nonempty (MOUNTPOINT may hold something, which is hidden).
+
+The examples are a line of fstab that is mounted when somebody says so, one that is mounted at boot, and one \
+that any user may mount.
 
 Examples:
   /srv/vault  /srv/private  plainview  noauto,allow_other  0 0
-  /srv/vault  /srv/private  plainview  nofail,passfile=/etc/plainview/vault.pass,allow_other  0 0
+  /srv/vault  /srv/private  plainview  nofail,passfile=/etc/plainview/vault.pass,uhelper=plainview  0 0
   /home/anna/Vault  /home/anna/Private  plainview  noauto,user  0 0
   mount -t plainview -o ro /srv/vault /mnt";
 

@@ -82,7 +82,7 @@ fn page(command: &Command, section: &str) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Not clap_mangen's, which leaves the date out, and not its place, and whose synopsis repeats all options.
+/// Not clap_mangen's: its synopsis repeats all options, and without a date, what follows that is in the wrong place.
 fn heading(command: &Command, section: &str) -> Roff {
     let mut roff = Roff::new();
     let (title, source) = (title(command), concat!("plainview ", env!("CARGO_PKG_VERSION")));
