@@ -3,7 +3,7 @@
 #
 #     scripts/package-test.sh
 #
-# It is installed in a mount namespace in which overlays lie over /usr, /etc and dpkg's files: this machine is as before, whatever happens. That needs root, else it says
+# Installs what it needs: what scripts/setup.sh --tests installs. The package is installed in a mount namespace in which overlays lie over /usr, /etc and dpkg's files: this machine is as before, whatever happens. That needs root, else it says
 # SKIPPED; with CI=true a skip is a failure, and the package is that of the release build, else of the debug build. Ends with the line `package: N passed, M failed, K skipped`.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -289,7 +289,7 @@ if [ "${1:-}" = --inside ]; then
     mount -t tmpfs none /run/mount # of what mount(8) notes
     PATH="/usr/sbin:/usr/bin:/sbin:/bin"
     echo "correct horse battery staple" > "$work/passfile"
-    "${CARGO_TARGET_DIR:-target}/debug/plainview" init --kdf-memory 8M --kdf-passes 1 --passfile "$work/passfile" "$vault" || exit 99
+    "$work/root/usr/bin/plainview" init --kdf-memory 8M --kdf-passes 1 --passfile "$work/passfile" "$vault" > /dev/null || exit 99
     for name in "${inside[@]}"; do
         try "$name"
         # A test that failed may have left a mount, which shall not hold the others up.
@@ -301,6 +301,7 @@ if [ "${1:-}" = --inside ]; then
     exit
 fi
 
+scripts/setup.sh --tests || exit 1
 work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-package.XXXXXX")"
 chmod 755 "$work"
 trap 'rm -rf --one-file-system "$work"' EXIT
