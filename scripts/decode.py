@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Decode a plainview vault, from docs/format.md alone. Needs Python 3.11 and scripts/requirements.txt.
 
-    decode.py [--passfile F] VAULT OUT      decode everything into the new or empty directory OUT
-    decode.py [--passfile F] --list VAULT   print plaintext path, size and vault path, separated by tabs
-    decode.py --vectors                     print tests/vectors.json, made by scripts/vectors.py
-The password of a password slot is the first line of F or of stdin. Damage is one line on stderr (vault path, record, reason); what is damaged
+    decode.py [--passfile F] [--recovery] VAULT OUT      decode everything into the new or empty directory OUT
+    decode.py [--passfile F] [--recovery] --list VAULT   print plaintext path, size and vault path, separated by tabs
+    decode.py --keyfile F ...                            open the vault with a keyfile
+    decode.py --vectors                                  print tests/vectors.json, made by scripts/vectors.py
+The password, or with --recovery the recovery key, is the first line of F or of stdin. Damage is one line on stderr (vault path, record, reason); what is damaged
 is left out, the rest is decoded, and the exit code is 1. Fifos, sockets and devices are skipped. A vault that was not unmounted is decoded as its
 journal has it; nothing in it is changed.
 Vectors: an object of sections; each entry has the inputs of one piece of the format and its result, bytes in hex, under the keys in "keys"."""
@@ -39,31 +40,47 @@ def number(low, high): return lambda value: type(value) is int and low <= value 
 def encoded(length): return lambda value: type(value) is str and len(unbase64url(value.encode(), "a field")) == length
 FILE = {"format": number(1, 1), "vault": text("[0-9a-f]{32}"), "names": text("encrypted|plain"),
         "slot": lambda value: type(value) is list and value, "seal": bool}
-SLOT = {"id": number(0, 1 << 63), "kind": text("keyfile|recovery"), "label": text(".*"), "wrapped": encoded(48)}
+SLOT = {"id": number(1, (1 << 32) - 1), "kind": text("[a-z0-9_]{1,32}"), "label": text(".{0,256}"), "wrapped": encoded(48)}
 PASSWORD_SLOT = SLOT | {"kind": text("password"), "salt": encoded(16),
                         "memory_kib": number(8192, 4194304), "passes": number(1, 1000), "lanes": number(1, 64)}
 def check(table, fields, where):
     need(isinstance(table, dict) and table.keys() == fields.keys(), "missing or unknown field in " + where)
     for name, good in fields.items(): need(good(table[name]), f"{name} in {where} is not what it may be")
 
-def unlock(data, password):
+def recovery_secret(line):
+    """The 20 bytes of a recovery key, as somebody typed it."""
+    typed = line.decode("ascii", "replace").upper().translate(str.maketrans("OILU", "011V", "- \t\r"))
+    values = ["0123456789ABCDEFGHJKMNPQRSTVWXYZ".find(char) for char in typed]
+    need(len(values) == 40, f"a recovery key has 40 characters, not {len(values)}")
+    for group in range(8):
+        total = group + 1
+        for value in values[5 * group:5 * group + 4] + [0]: total = total << 1 ^ (0x25 if total & 16 else 0) ^ value
+        need(total == values[5 * group + 4], f"group {group + 1} is mistyped")
+    return sum(value << 5 * (31 - i) for i, value in enumerate(v for i, v in enumerate(values) if i % 5 < 4)).to_bytes(20, "big")
+def slot_key(slot, secret):
+    if slot["kind"] != "password": return derive(slot["kind"], secret, 64)
+    salt = unbase64url(slot["salt"].encode(), "salt")
+    return hash_secret_raw(secret, salt, slot["passes"], slot["memory_kib"], slot["lanes"], 64, Type.ID, 0x13)
+
+def unlock(data, kind, secret):
     """Verifies plainview.toml; returns it and the keys."""
     try: config = tomllib.loads(data.decode())
     except ValueError as error: raise Damage(f"not TOML: {error}") from None
     check(config, FILE, "the file")
     check(config["seal"], {"tag": encoded(32)}, "[seal]")
-    for slot in config["slot"]: check(slot, PASSWORD_SLOT if "salt" in slot else SLOT, "a slot")
+    for slot in config["slot"]:
+        known = {"password": PASSWORD_SLOT, "keyfile": SLOT, "recovery": SLOT}.get(slot.get("kind"))
+        check(slot if known else {name: slot[name] for name in SLOT if name in slot}, known or SLOT, "a slot")
     need(len(config["slot"]) == len({slot["id"] for slot in config["slot"]}), "two slots have the same id")
     need(data.count(b"\n[seal]\n") == 1, "not exactly one line [seal]")
-    for slot in (slot for slot in config["slot"] if slot["kind"] == "password"):
-        salt, wrapped = (unbase64url(slot[name].encode(), name) for name in ("salt", "wrapped"))
-        slot_key = hash_secret_raw(password, salt, slot["passes"], slot["memory_kib"], slot["lanes"], 64, Type.ID, 0x13)
-        try: keys = derive_all(siv_open(slot_key, [bytes.fromhex(config["vault"])], wrapped, "wrapped"))
+    for slot in (slot for slot in config["slot"] if slot["kind"] == kind):
+        wrapped = unbase64url(slot["wrapped"].encode(), "wrapped")
+        try: keys = derive_all(siv_open(slot_key(slot, secret), [bytes.fromhex(config["vault"])], wrapped, "wrapped"))
         except Damage: continue
         tag = keyed(keys["config"], data[:data.index(b"\n[seal]\n") + 1])
         need(base64url(tag).decode() == config["seal"]["tag"], "the seal does not verify")
         return config, keys
-    raise Damage("the password opens no password slot")
+    raise Damage(f"what was given opens no {kind} slot")
 
 # ---- regular files
 def plain_size(length):
@@ -270,18 +287,19 @@ class Walk:
 
 def main():
     parser = argparse.ArgumentParser(description="Decode a plainview vault.")
-    for flag in ("--list", "--vectors"): parser.add_argument(flag, action="store_true")
+    for flag in ("--list", "--vectors", "--recovery"): parser.add_argument(flag, action="store_true")
     for value in ("vault", "out"): parser.add_argument(value, nargs="?")
-    parser.add_argument("--passfile")
+    for value in ("--passfile", "--keyfile"): parser.add_argument(value)
     args = parser.parse_args()
     if args.vectors: return __import__("vectors").main()
     if not args.vault or bool(args.out) == args.list: parser.error("give VAULT OUT, or --list VAULT")
-    with open(args.passfile or 0, "rb") as file: password = file.readline().removesuffix(b"\n")
+    kind = "keyfile" if args.keyfile else "recovery" if args.recovery else "password"
+    with open(args.keyfile or args.passfile or 0, "rb") as file: secret = file.read() if args.keyfile else file.readline().removesuffix(b"\n")
     out = args.out and os.fsencode(os.path.abspath(args.out)) + b"/"
     if out: os.makedirs(out, 0o700, exist_ok=True)
     if out and os.listdir(out): sys.exit("OUT is not empty")
     os.chdir(args.vault)
-    try: config, keys = unlock(read_small("plainview.toml"), password)
+    try: config, keys = unlock(read_small("plainview.toml"), kind, recovery_secret(secret) if args.recovery else secret)
     except Damage as error: sys.exit(f"plainview.toml: {error}")
     sys.setrecursionlimit(100000)
     try: walk = Walk(config, keys, out)

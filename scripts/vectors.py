@@ -51,6 +51,18 @@ def encode_symlink(keys, nonce, target): return base64url(nonce + siv_seal(keys[
 def encode_xattr_name(keys, name): return b"user.plainview." + base64url(siv_seal(keys["xattrs"], [b"name"], name))
 def encode_xattr_value(keys, name, nonce, value): return nonce + siv_seal(keys["xattrs"], [name, nonce], value)
 
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+def twice(value): return value << 1 ^ (0x25 if value & 16 else 0)
+def recovery_text(secret):
+    """A recovery key as it is written down."""
+    values, groups = [int.from_bytes(secret, "big") >> 5 * (31 - i) & 31 for i in range(32)], []
+    for number in range(1, 9):
+        group = values[4 * number - 4:4 * number]
+        checksum = number
+        for value in [*group, 0]: checksum = twice(checksum) ^ value
+        groups.append("".join(ALPHABET[value] for value in [*group, checksum]))
+    return "-".join(groups)
+
 def slot_key(kind, secret, salt=b"", cost=None):
     if kind != "password": return derive(kind, secret, 64)
     return hash_secret_raw(secret, salt, cost["passes"], cost["memory_kib"], cost["lanes"], 64, Type.ID, 0x13)
@@ -70,7 +82,7 @@ def encode_config(master, vault, names, slots):
 # ---- the vectors
 MASTER, SALT, VAULT = bytes(range(32)), bytes(range(64, 88)), bytes(range(0xA0, 0xB0))
 COST = {"memory_kib": 8192, "passes": 1, "lanes": 4}
-PASSWORD, SECRET = "correct horse, p\u00e4ss w\u00f6rd".encode(), bytes(range(0x20, 0x40))
+PASSWORD, SECRET, RECOVERY = "correct horse, p\u00e4ss w\u00f6rd".encode(), bytes(range(0x20, 0x40)), bytes(range(0x20, 0x34))
 FORMULA = "byte j = (j * 7 + 13) mod 256"
 def formula(n): return bytes((j * 7 + 13) % 256 for j in range(n))
 def fixed(label, i=0): return keyed(bytes(32), f"{label} {i}".encode(), 16)  # deterministic IVs and nonces
@@ -130,10 +142,10 @@ def xattr_vectors(keys):
 
 def toml_vectors():
     for names in ("encrypted", "plain"):
-        slots = [(1, "password", PASSWORD, fixed("salt"), COST), (2, "keyfile", SECRET, b"", None), (7, "recovery", SECRET[::-1], b"", None)]
+        slots = [(1, "password", PASSWORD, fixed("salt"), COST), (2, "keyfile", SECRET, b"", None), (7, "recovery", RECOVERY, b"", None)]
         yield {"text": encode_config(MASTER, VAULT, names, slots).hex(), "names": names, "vault": VAULT.hex(), "master": MASTER.hex(),
                "slots": [{"id": identity, "kind": kind, "secret": secret.hex(), "salt": salt.hex(), "slot_key": slot_key(kind, secret, salt, cost).hex()}
-                         | (cost or {}) for identity, kind, secret, salt, cost in slots]}
+                         | (cost or {}) | ({"written": recovery_text(secret)} if kind == "recovery" else {}) for identity, kind, secret, salt, cost in slots]}
 
 def vectors():
     keys = derive_all(MASTER)
@@ -159,7 +171,7 @@ class Vault:
         self.path, self.names, self.keys, self.expected, self.disk = os.fsencode(path), names, derive_all(MASTER), {}, {}
         self.ids = {b"": (self.path, root_id(self.keys))}
         os.mkdir(path)
-        slots = [(1, "password", b"another", fixed("salt 1"), COST), (2, "recovery", SECRET, b"", None), (3, "password", PASSWORD, fixed("salt 3"), COST)]
+        slots = [(1, "password", b"another", fixed("salt 1"), COST), (2, "recovery", RECOVERY, b"", None), (5, "keyfile", SECRET, b"", None), (4, "later", SECRET, b"", None), (3, "password", PASSWORD, fixed("salt 3"), COST)]
         self.write(os.path.join(self.path, b"plainview.toml"), encode_config(MASTER, VAULT, names, slots))
         for ignored in (b"plainview.lock", b"plainview.tmp.1", b"plainview.future"): self.write(os.path.join(self.path, ignored), b"?")
 
@@ -213,9 +225,9 @@ def build(path, names):
     for path in sorted([*vault.disk.values(), vault.path], key=len, reverse=True): os.utime(path, ns=(MTIME, MTIME), follow_symlinks=False)
     return vault
 
-def decode(*args):
+def decode(*args, line=PASSWORD):
     command = [sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "decode.py"), *args]
-    run = subprocess.run(command, input=PASSWORD + b"\n", capture_output=True)
+    run = subprocess.run(command, input=line + b"\n", capture_output=True)
     return run.returncode, run.stdout, run.stderr
 
 def found(out):
@@ -239,6 +251,15 @@ def check_whole(vault, out):
     assert {name: os.getxattr(at(b"attributes"), name) for name in os.listxattr(at(b"attributes"))} == {"user.one": b"1", "user.empty": b""}
     code, listing, _ = decode("--list", os.fsdecode(vault.path))
     assert code == 0 and listing.count(b"\n") == len(vault.expected) and b"file 4097\t4097\t" in listing
+    for line in (recovery_text(RECOVERY), recovery_text(RECOVERY).lower().replace("-", " ").replace("1", "l").replace("0", "o")):
+        assert decode("--list", "--recovery", os.fsdecode(vault.path), line=line.encode())[:2] == (0, listing)
+    slip = recovery_text(RECOVERY).replace("K", "M").encode()
+    assert b"group 3 is mistyped" in decode("--list", "--recovery", os.fsdecode(vault.path), line=slip)[2]
+    with tempfile.NamedTemporaryFile() as keyfile:
+        keyfile.write(SECRET), keyfile.flush()
+        assert decode("--list", "--keyfile", keyfile.name, os.fsdecode(vault.path))[:2] == (0, listing)
+        keyfile.write(b"\n"), keyfile.flush()
+        assert b"opens no keyfile slot" in decode("--list", "--keyfile", keyfile.name, os.fsdecode(vault.path))[2]
 
 def flip(path, at): edit(path, lambda data: data[:at % len(data)] + bytes([data[at] ^ 1]) + data[at % len(data) + 1:])
 def edit(path, change):

@@ -3,13 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where something is wrong")]
 
 use data_encoding::HEXLOWER;
-use plainview::keys::{ConfigKey, ContentKey, DirectoriesKey, FileKeys, JournalKey, MasterKey, NamesKey, SymlinksKey, XattrsKey};
+use plainview::keys::{
+    Config, ConfigKey, ContentKey, DirectoriesKey, FileKeys, JournalKey, MasterKey, NamesKey, SymlinksKey, Unlocker, XattrsKey,
+};
+use plainview::keys::{RecoveryKey, keyfile};
 use plainview::name::{CipherName, DirId, NameCipher, PlainName};
+use plainview::password::Password;
 use plainview::record::{End, HEADER_LEN, Header, Holes, RecordCipher, RecordNo, Size, opened_len, sealed_len, size_on_disk};
 use plainview::secret::Secret;
 use rand::{TryCryptoRng, TryRng};
 use serde_json::Value;
 use std::convert::Infallible;
+use std::fs::File;
+use std::os::fd::AsFd;
+use zeroize::Zeroizing;
 
 /// Gives the bytes of a vector where random ones would be used.
 struct Replay(Vec<u8>);
@@ -61,6 +68,47 @@ fn array<const N: usize>(value: &Value) -> [u8; N] {
 
 fn master() -> MasterKey {
     MasterKey::new(Secret::fill_with(|key| *key = array(&vectors()["keys"]["master"])))
+}
+
+/// A `plainview.toml` of each kind of names, with a slot of each kind: every slot opens it.
+#[test]
+fn configurations() {
+    let vectors = vectors();
+    for vector in list(&vectors, "toml") {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("plainview.toml"), hex(&vector["text"])).unwrap();
+        let config = Config::read(File::open(dir.path()).unwrap().as_fd()).unwrap();
+        assert_eq!(config.vault()[..], hex(&vector["vault"]));
+        for slot in list(vector, "slots") {
+            let secret = hex(&slot["secret"]);
+            let opened = |with: Unlocker<'_>| {
+                config
+                    .unlock_slot(with)
+                    .map(|(master, slot)| (*master.expose(), slot.id()))
+                    .unwrap()
+            };
+            let key_is = |key: &[u8]| assert_eq!(key, hex(&slot["slot_key"]));
+            let (master, id) = match slot["kind"].as_str().unwrap() {
+                "password" => opened(Unlocker::Password(&Password::new(Zeroizing::new(secret)).unwrap())),
+                "keyfile" => {
+                    let key = keyfile::read(&mut &secret[..], 1).unwrap();
+                    key_is(key.expose());
+                    opened(Unlocker::Keyfile(&key))
+                }
+                "recovery" => {
+                    let key = RecoveryKey::parse(slot["written"].as_str().unwrap().as_bytes()).unwrap();
+                    assert_eq!(key.text().as_str(), slot["written"]);
+                    key_is(key.slot_key().expose());
+                    opened(Unlocker::Recovery(&key.slot_key()))
+                }
+                other => unreachable!("{other}"),
+            };
+            assert_eq!(
+                (&master[..], Some(u64::from(id))),
+                (&hex(&vector["master"])[..], slot["id"].as_u64())
+            );
+        }
+    }
 }
 
 fn plaintext(len: usize) -> Vec<u8> {

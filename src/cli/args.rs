@@ -1,7 +1,10 @@
 //! The arguments of every command, as they are spelled.
 
 use super::exit::Failure;
-use super::{CheckArgs, GenerateCommand, SalvageArgs, init, journal};
+use super::{
+    CatArgs, CheckArgs, ExportArgs, GenerateCommand, ImportArgs, KdfArgs, KeyCommand, LsArgs, PasswdArgs, PathArgs, SalvageArgs,
+    UnlockArgs, journal,
+};
 use crate::password::{self, Asking, Password, Source};
 use crate::recipe::{KeyError, RecipeKey};
 use clap::{Args, Parser, Subcommand};
@@ -43,12 +46,25 @@ pub enum Command {
     /// Encrypt or decrypt single files as the Python recipe does
     #[command(subcommand)]
     Recipe(RecipeCommand),
-    /// Move a recipe folder into a vault
+    /// List what is in a vault, without mounting it
+    Ls(LsArgs),
+    /// Print files of a vault, without mounting it
+    Cat(CatArgs),
+    /// Copy files out of a vault, without mounting it
+    Export(ExportArgs),
+    /// Copy files, or a recipe folder, into a vault, without mounting it
     Import(ImportArgs),
+    /// Tell where a file lies in a vault, or which file something in a vault is
+    Path(PathArgs),
     /// Look for damage in a vault that is not mounted, and repair it
     Check(CheckArgs),
     /// Save what can still be read of a damaged file
     Salvage(SalvageArgs),
+    /// Add, remove and test what opens a vault: passwords, keyfiles, recovery keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Change a password of a vault
+    Passwd(PasswdArgs),
     /// Write man pages or completions, for packages
     #[command(subcommand, hide = true)]
     Generate(GenerateCommand),
@@ -64,17 +80,18 @@ Examples:
   plainview init ~/Vault
   plainview init --plain-names ~/Vault
   plainview init --kdf-memory 1G --kdf-passes 4 ~/Vault
+  plainview init --kdf-time 2s --recovery-key ~/Vault
   plainview init --extpass 'pass show vault' ~/Vault")]
 pub struct InitArgs {
     /// Leave names and symlink targets unencrypted
     #[arg(long)]
     pub plain_names: bool,
-    /// Memory that a guess at the password costs: 8MiB to 4GiB [default: 256MiB]
-    #[arg(long, value_name = "SIZE", value_parser = init::parse_memory_kib)]
-    pub kdf_memory: Option<u32>,
-    /// Passes over that memory: 1 to 1000 [default: 3]
-    #[arg(long, value_name = "N", value_parser = init::parse_passes)]
-    pub kdf_passes: Option<u32>,
+    /// Make a recovery key, too, which is printed this once
+    #[arg(long)]
+    pub recovery_key: bool,
+    /// What a guess at the password costs.
+    #[command(flatten)]
+    pub kdf: KdfArgs,
     /// Where the password comes from.
     #[command(flatten)]
     pub password: PasswordArgs,
@@ -119,9 +136,9 @@ pub struct MountArgs {
     /// Mount options, separated by commas; may be given several times
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
-    /// Where the password comes from.
+    /// What opens the vault.
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub unlock: UnlockArgs,
     /// Be the child that a start in the background consists of; only ever given by the program itself.
     #[arg(long, hide = true)]
     pub background_child: bool,
@@ -212,50 +229,6 @@ pub struct RecipeArgs {
     pub files: Vec<PathBuf>,
 }
 
-/// Arguments of `plainview import`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Each file is decrypted, written into the vault, and read back and compared before it gets its name there. \
-What is there already and equal is skipped, so an import that was interrupted can be run again. What is \
-there and differs is left alone. Files that are not NAME.enc are left where they are.
-
-Two passwords are asked for at the terminal: the folder's, then the vault's. Where standard input is no \
-terminal, they are two lines of it, in that order. Each can come from elsewhere.
-
-Examples:
-  plainview import --recipe ~/Encrypted ~/Vault
-  plainview import --recipe --remove ~/Encrypted ~/Vault
-  plainview import --recipe --recipe-key-hex-file key.hex ~/Encrypted ~/Vault")]
-pub struct ImportArgs {
-    /// FOLDER holds files NAME.enc of the PyCrypto article's program
-    #[arg(long, required = true)]
-    pub recipe: bool,
-    /// Remove each file from FOLDER as soon as it is safe in the vault
-    #[arg(long)]
-    pub remove: bool,
-    /// Import even if FOLDER's password seems to be wrong
-    #[arg(long)]
-    pub force: bool,
-    /// Read FOLDER's password from the first line of this file
-    #[arg(long, value_name = "F", conflicts_with = "recipe_extpass")]
-    pub recipe_passfile: Option<PathBuf>,
-    /// Run this program, without a shell, and take the first line that it prints as FOLDER's password
-    #[arg(long, value_name = "CMD")]
-    pub recipe_extpass: Option<OsString>,
-    /// Take FOLDER's key from this file: 32, 48 or 64 hexadecimal digits
-    #[arg(long, value_name = "F", conflicts_with_all = ["recipe_passfile", "recipe_extpass"])]
-    pub recipe_key_hex_file: Option<PathBuf>,
-    /// Where the vault's password comes from.
-    #[command(flatten)]
-    pub password: PasswordArgs,
-    /// The folder to import
-    #[arg(value_name = "FOLDER")]
-    pub folder: PathBuf,
-    /// The vault, not mounted
-    #[arg(value_name = "VAULT")]
-    pub vault: PathBuf,
-}
-
 /// Where the key of recipe files comes from; without this, it is made of a password.
 #[derive(Debug, Args)]
 pub struct RecipeKeyArgs {
@@ -281,7 +254,7 @@ impl RecipeKeyArgs {
 }
 
 /// Where the password comes from; without these, the terminal, or one line of standard input when that is no terminal.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct PasswordArgs {
     /// Read the password from the first line of this file
     #[arg(long, value_name = "F", conflicts_with = "extpass")]
@@ -297,11 +270,15 @@ impl PasswordArgs {
     /// # Errors
     /// That none came from there, with what to do.
     pub fn ask(&self, asking: Asking) -> Result<Password, Failure> {
-        let source = match (&self.passfile, &self.extpass) {
+        password::get(&self.source(), asking).map_err(|error| Failure::other(error.to_string()))
+    }
+
+    /// Where it comes from.
+    pub(super) fn source(&self) -> Source<'_> {
+        match (&self.passfile, &self.extpass) {
             (Some(file), _) => Source::File(file),
             (None, Some(command)) => Source::Program(command),
             (None, None) => Source::Standard,
-        };
-        password::get(&source, asking).map_err(|error| Failure::other(error.to_string()))
+        }
     }
 }

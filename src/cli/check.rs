@@ -5,7 +5,7 @@ use super::exit::{Code, Failure};
 use super::journal::recovered;
 use super::mount::failure;
 use super::progress::Progress;
-use super::{CheckArgs, PasswordArgs, open_vault, print};
+use super::{CheckArgs, UnlockArgs, open_vault, print};
 use crate::check::{self, Depth, Done, Event, Finding, Mode, Summary, Vault};
 use crate::journal::{self, Access, Damage};
 use crate::keys::Config;
@@ -31,7 +31,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     } else {
         Access::ReadOnly
     };
-    let opened = Opened::open(&args.vault, &args.password, access)?;
+    let opened = Opened::open(&args.vault, &args.unlock, access)?;
     let depth = if args.fast { Depth::Fast } else { Depth::Full };
     let out = Out {
         json: args.json,
@@ -61,7 +61,7 @@ pub(super) struct Opened {
 
 impl Opened {
     /// Takes the lock, asks for the password, and recovers from the journal: in the vault or, read-only, in memory.
-    pub(super) fn open(path: &Path, password: &PasswordArgs, access: Access) -> Result<Self, Failure> {
+    pub(super) fn open(path: &Path, unlock: &UnlockArgs, access: Access) -> Result<Self, Failure> {
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let root = open_vault(&real)?;
         let config = Config::read(root.as_fd()).map_err(|error| Failure::config(path, &error))?;
@@ -70,9 +70,7 @@ impl Opened {
             Access::ReadOnly => view::Access::ReadOnly,
         };
         let lock = Lock::take(root.as_fd(), &real, sharing).map_err(|error| failure(&error))?;
-        let master = config
-            .unlock(&password.ask(Asking::Existing)?)
-            .map_err(|error| Failure::config(path, &error))?;
+        let master = unlock.unlock(&config, path, Asking::Existing)?;
         let (journal, report) = recovered(path, root.as_fd(), &master, access, journal::SIZE)?;
         if access == Access::ReadWrite {
             journal

@@ -1,6 +1,6 @@
 //! The arguments of `plainview check` and `plainview salvage`.
 
-use super::PasswordArgs;
+use super::UnlockArgs;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -36,9 +36,9 @@ pub struct CheckArgs {
     /// With --repair: only say what would be done
     #[arg(long, requires = "repair")]
     pub dry_run: bool,
-    /// Where the password comes from.
+    /// What opens the vault.
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub unlock: UnlockArgs,
     /// The vault, not mounted
     #[arg(value_name = "VAULT")]
     pub vault: PathBuf,
@@ -58,9 +58,9 @@ Examples:
   plainview salvage ~/Vault Documents/thesis.odt thesis.odt
   plainview salvage ~/Vault plainview.lost+found/1/3kf...Zw saved")]
 pub struct SalvageArgs {
-    /// Where the password comes from.
+    /// What opens the vault.
     #[command(flatten)]
-    pub password: PasswordArgs,
+    pub unlock: UnlockArgs,
     /// The vault, not mounted
     #[arg(value_name = "VAULT")]
     pub vault: PathBuf,

@@ -45,13 +45,13 @@ pub(super) fn summed_up(summary: &Summary) -> String {
 }
 
 /// Bytes that are most often text: the text, and, where it is not all, all in base64.
-struct Text {
-    text: Option<String>,
-    base64: Option<String>,
+pub(super) struct Text {
+    pub(super) text: Option<String>,
+    pub(super) base64: Option<String>,
 }
 
 impl Text {
-    fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         let is_text = std::str::from_utf8(bytes).is_ok();
         Self {
             text: Some(String::from_utf8_lossy(bytes).into_owned()),

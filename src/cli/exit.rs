@@ -20,7 +20,7 @@ pub enum Code {
     InUse,
     /// 9: the mount point cannot be used, or the kernel refuses.
     CannotMount,
-    /// 12: the password opens no slot.
+    /// 12: the password, the keyfile or the recovery key opens no slot.
     WrongPassword,
     /// 13: `plainview.toml` is damaged or forged.
     Damaged,
@@ -28,9 +28,9 @@ pub enum Code {
     Newer,
     /// 16: a file that was to be made is there already.
     Exists,
-    /// 17: not everything was imported.
+    /// 17: not everything was imported or exported.
     Incomplete,
-    /// 26: `check` found damage, or `salvage` could not read everything.
+    /// 26: damage was found, or something could not be read for it.
     DamageFound,
 }
 
@@ -98,10 +98,30 @@ impl Failure {
                 Code::Newer,
                 format!("{file} has format {format}, and this plainview knows no format newer than {FORMAT}; get a newer one"),
             ),
-            ConfigError::WrongPassword => Self::new(Code::WrongPassword, format!("wrong password for {vault}")),
-            ConfigError::NoPasswordSlot => Self::other(format!("{file}: {error}, and this plainview can ask for nothing else")),
+            ConfigError::Wrong(_) => Self::new(Code::WrongPassword, format!("{error} for {vault}")),
+            ConfigError::NoSuchKind(kind) => Self::new(
+                Code::WrongPassword,
+                format!("no slot of {vault} is opened by a {kind}; `plainview key list` says what opens it"),
+            ),
+            ConfigError::NoSuchSlot(_) => Self::other(format!("{error} in {vault}; `plainview key list` says which there are")),
+            ConfigError::LastSlot => Self::other(format!(
+                "without this slot nothing would open {vault}: {error}; add another one first (`plainview key add`)"
+            )),
+            ConfigError::Full => Self::other(format!(
+                "cannot add a slot to {vault}: {error}; remove one first (`plainview key remove`)"
+            )),
+            ConfigError::Changed => Self::other(format!(
+                "{error} in {vault}, and it was left as it is now; look with `plainview key list`"
+            )),
+            ConfigError::Locked => Self::new(
+                Code::InUse,
+                format!(
+                    "{vault}: {error}; where directories cannot be locked, such as on some network filesystems, that is also a mount: unmount it first"
+                ),
+            ),
             ConfigError::NoMemory(_) => Self::other(format!("cannot make a key of the password for {vault}: {error}")),
             ConfigError::Os(errno) => Self::other(format!("{file}: {errno}")),
+            ConfigError::NotDurable(_) => Self::other(format!("{file}: {error}")),
         }
     }
 

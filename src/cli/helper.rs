@@ -54,7 +54,7 @@ pub(super) struct MountHelper {
 }
 
 const MOUNT_HELP: &str = "\
-The password is asked for at the terminal, or comes from where passfile= or extpass= say. A value that has \
+The password is asked for at the terminal, or comes from where passfile=, keyfile= or extpass= say. A value that has \
 a comma in it is written in double quotes. With uhelper=plainview, umount(8) returns when everything is \
 on disk, as `plainview umount` does, and not a little earlier.
 

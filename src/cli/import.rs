@@ -1,235 +1,187 @@
 //! `plainview import`.
 
-use super::exit::{Code, Failure, escaped, warn};
-use super::journal::{Journaling, over_journal};
-use super::mount::{failure, refuse_vault};
-use super::progress::Progress;
-use super::{ImportArgs, PasswordArgs, RecipeKeyArgs, open_vault, print};
-use crate::folder::Folder;
-use crate::import::{self, End, Event, Originals, Summary};
-use crate::keys::Config;
-use crate::mount::{self, Lock};
-use crate::password::Asking;
-use crate::recipe::{self, Findings, Others, Recipe, RecipeKey, Verdict};
-use crate::sys::limits;
-use crate::vault::Vault;
-use crate::view::{self, Access, Ownership, View};
-use rustix::fs::{Mode, OFlags};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-use std::io::{self, IsTerminal};
-use std::ops::ControlFlow;
-use std::os::fd::{AsFd, OwnedFd};
+use super::ImportArgs;
+use super::access;
+use super::copying::copy;
+use super::exit::{Code, Failure};
+use super::export::{not_there, policy, refuse_twice};
+use super::import_recipe::{self, WORDS};
+use super::place::{Place, open_folder};
+use crate::local::Local;
+use crate::mount;
+use crate::transfer::{Names, Top};
+use crate::view::{Access, Caller, View};
+use crate::walk::{Known, Last, NotThere, PlainPath, find, parent};
+use rustix::fs::FileType;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Most descriptors that each of the two views is given: the directories from the top to where it is, and one file.
-const DESCRIPTORS: usize = 500;
-/// Descriptors for everything else.
-const RESERVED: usize = 64;
-
-/// Runs the command. All that can go wrong without the passwords is looked at before they are asked for.
+/// Runs the command.
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
-    mount::start_logging();
-    let originals = if args.remove { Originals::Removed } else { Originals::Kept };
-    let folder = Place::open(&args.folder, open_folder)?;
-    let vault = Place::open(&args.vault, open_vault)?;
-    let config = Config::read(vault.root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?;
-    refuse_pair(&folder, &vault)?;
-    let access = match originals {
-        Originals::Kept => Access::ReadOnly,
-        Originals::Removed => Access::ReadWrite,
-    };
-    // Held until this function is left, which is after everything has been made durable.
-    let _locks = (folder.lock(access)?, vault.lock(Access::ReadWrite)?);
-    let key = recipe_key(args)?;
-    check_key(args, &recipe::check(folder.root.as_fd(), &key))?;
-    let password = args.password.ask(Asking::ExistingOf("the vault"))?;
-    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
-    drop(password);
-    let recipe = Recipe::new(key, folder.descriptor()?, Others::Hidden);
-    let source = folder.view(Box::new(recipe), access)?;
-    // Files that are half there are found and done again; but what a mount left must be put right before.
-    let (writing, journaling) = (crate::journal::Access::ReadWrite, Journaling::Off);
-    let names = Vault::new(&master, config.names());
-    let target = over_journal(names, &args.vault, vault.root.as_fd(), &master, writing, journaling)?;
-    let target = vault.view(Box::new(target), Access::ReadWrite)?;
-    drop(master);
-    let (summary, end) = import(&folder, &source, &target, originals)?;
-    print(&escaped(&told(&summary)))?;
-    finish(&folder, originals, &summary, &end)
-}
-
-/// A folder, open.
-struct Place {
-    /// Absolute and without symlinks.
-    path: PathBuf,
-    root: OwnedFd,
-}
-
-impl Place {
-    fn open(path: &Path, open: impl FnOnce(&Path) -> Result<OwnedFd, Failure>) -> Result<Self, Failure> {
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let root = open(&path)?;
-        Ok(Self { path, root })
-    }
-
-    fn lock(&self, access: Access) -> Result<Lock, Failure> {
-        Lock::take(self.root.as_fd(), &self.path, access).map_err(|error| failure(&error))
-    }
-
-    fn descriptor(&self) -> Result<OwnedFd, Failure> {
-        self.root.try_clone().map_err(|error| self.unusable(&error))
-    }
-
-    fn view(&self, folder: Box<dyn Folder>, access: Access) -> Result<View, Failure> {
-        let descriptors = (limits::raise_descriptors().saturating_sub(RESERVED) / 2).min(DESCRIPTORS);
-        let options = view::Options {
-            access,
-            ownership: Ownership::Daemon,
-            descriptors,
+    let usage = |what: &str| Failure::new(Code::Usage, what);
+    if args.recipe {
+        let [folder, vault] = args.places.as_slice() else {
+            return Err(usage("import --recipe takes two paths: FOLDER VAULT"));
         };
-        View::new(folder, self.descriptor()?, options).map_err(|error| self.unusable(&error))
+        return import_recipe::run(args, folder, vault);
     }
-
-    fn unusable(&self, error: &dyn std::error::Error) -> Failure {
-        Failure::other(format!("cannot use {}: {error}", self.path.display()))
-    }
-}
-
-fn open_folder(path: &Path) -> Result<OwnedFd, Failure> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(path, flags, Mode::empty());
-    opened.map_err(|errno| Failure::other(format!("cannot open {}: {errno}", path.display())))
-}
-
-/// Two folders of which one would be moved into itself, or of the wrong kind.
-fn refuse_pair(folder: &Place, vault: &Place) -> Result<(), Failure> {
-    let (from, to) = (folder.path.display(), vault.path.display());
-    if folder.path.starts_with(&vault.path) || vault.path.starts_with(&folder.path) {
-        return Err(Failure::new(
-            Code::Usage,
-            format!("{from} and {to} must not be the same or lie in each other"),
+    let [vault, sources @ .., path] = args.places.as_slice() else {
+        return Err(usage("import takes at least three paths: VAULT SRC... PATH"));
+    };
+    if sources.is_empty() {
+        return Err(usage(
+            "import takes at least three paths: VAULT SRC... PATH; a recipe folder is imported with --recipe",
         ));
     }
-    refuse_vault(&folder.path, folder.root.as_fd())
-        .map_err(|_| Failure::new(Code::Usage, format!("{from} is a vault and no recipe folder")))
+    import(args, vault, sources, &PlainPath::new(path.as_os_str()))
 }
 
-fn recipe_key(args: &ImportArgs) -> Result<RecipeKey, Failure> {
-    let key = RecipeKeyArgs {
-        key_hex_file: args.recipe_key_hex_file.clone(),
-    };
-    let password = PasswordArgs {
-        passfile: args.recipe_passfile.clone(),
-        extpass: args.recipe_extpass.clone(),
-    };
-    key.ask(&password, Asking::ExistingOf("the recipe folder"))
-}
-
-/// Refuses a key that is most likely wrong: what it makes of the folder would be garbage, and with --remove there would be nothing else.
-fn check_key(args: &ImportArgs, findings: &Findings) -> Result<(), Failure> {
-    let folder = args.folder.display();
-    let doubt = match (findings.verdict(), findings.warning()) {
-        (Verdict::Fits, _) => return Ok(()),
-        (Verdict::Strange, warning) => warning.unwrap_or_default(),
-        (Verdict::Unknown, _) if args.remove && findings.files > findings.misfits => {
-            "no file in it can tell whether the password or key is right".to_owned()
-        }
-        (Verdict::Unknown, Some(warning)) => {
-            warn(&format!("{folder}: {warning}"));
-            return Ok(());
-        }
-        (Verdict::Unknown, None) => return Ok(()),
-    };
-    if args.force {
-        warn(&format!("{folder}: {doubt}"));
-        return Ok(());
+/// All that can go wrong without the password is looked at before it is asked for.
+fn import(args: &ImportArgs, vault: &Path, sources: &[PathBuf], path: &PlainPath) -> Result<(), Failure> {
+    mount::start_logging();
+    let sources: Vec<Source> = sources.iter().map(|source| Source::of(source)).collect::<Result<_, _>>()?;
+    refuse_twice(
+        sources
+            .iter()
+            .filter_map(|source| source.name.as_deref())
+            .map(OsStr::as_bytes)
+            .collect(),
+    )?;
+    let real = vault.canonicalize().unwrap_or_else(|_| vault.to_owned());
+    sources.iter().try_for_each(|source| source.refuse_with(&real))?;
+    let chosen = choose(&sources)?;
+    let opened = access::to_write(vault, &args.unlock)?;
+    let views: Vec<View> = chosen
+        .iter()
+        .map(|chosen| chosen.place.view(Box::new(Local), Access::ReadOnly))
+        .collect::<Result<_, _>>()?;
+    let mut tops = Vec::new();
+    for (chosen, view) in chosen.into_iter().zip(&views) {
+        tops.push(Top {
+            source: Known::root(view).map_err(|error| chosen.place.unusable(&error))?,
+            names: chosen.names,
+            target: directory(&opened.view, path)?,
+            path: chosen.path,
+        });
     }
-    Err(Failure::new(
-        Code::WrongPassword,
-        format!("{folder}: {doubt}; nothing was imported (--force imports all the same)"),
-    ))
+    let ended = copy(tops, policy(args.force, args.copy.compare), WORDS, &args.copy)?;
+    ended.verdict(WORDS)
 }
 
-/// Imports, tells what is wrong as it goes on, and shows how far it has come. A first signal stops it, a second one kills.
-fn import(folder: &Place, source: &View, vault: &View, originals: Originals) -> Result<(Summary, End), Failure> {
-    let stop = stop_on_signals().map_err(|error| Failure::other(format!("cannot wait for signals: {error}")))?;
-    let going_on = || match stop.load(Ordering::Relaxed) {
-        false => ControlFlow::Continue(()),
-        true => ControlFlow::Break(()),
-    };
-    // Counted only for who sees it.
-    let total = match io::stderr().is_terminal() {
-        true => import::census(source, &mut |_| going_on()).map_or(0, |census| census.bytes),
-        false => 0,
-    };
-    let progress = Progress::new("importing", total);
-    // Each byte is told twice.
-    let mut halves = 0;
-    Ok(import::import(source, vault, originals, &mut |event| {
-        match event {
-            Event::Change => {}
-            Event::Bytes(bytes) => {
-                halves += bytes;
-                progress.set(halves / 2);
-            }
-            Event::Problem(path, problem) => {
-                let path = folder.path.join(path);
-                progress.aside(|| Failure::other(format!("{}: {problem}", path.display())).report());
-            }
+/// Something to import: an entry of a directory, or without a name all of that.
+struct Source {
+    dir: PathBuf,
+    name: Option<OsString>,
+}
+
+impl Source {
+    /// What `path` means, without following a symlink at its end.
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let bytes = path.as_os_str().as_bytes();
+        let end = bytes.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
+        let (bytes, _) = bytes.split_at(end);
+        let start = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+        let (dir, name) = bytes.split_at(start);
+        let source = match name {
+            b"" | b"." | b".." => Self {
+                dir: path.to_owned(),
+                name: None,
+            },
+            name => Self {
+                dir: PathBuf::from(OsStr::from_bytes(dir)),
+                name: Some(OsStr::from_bytes(name).to_owned()),
+            },
+        };
+        match path.symlink_metadata() {
+            Ok(_) => Ok(source),
+            Err(error) => Err(Failure::other(format!("cannot read {}: {error}", path.display()))),
         }
-        going_on()
-    }))
-}
-
-fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register_conditional_default(signal, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
     }
-    Ok(stop)
-}
 
-fn told(summary: &Summary) -> String {
-    let count = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
-    format!(
-        "{}, {}, {} imported, {} skipped, {}, {} failed\n",
-        count(summary.files, "file", "files"),
-        count(summary.directories, "directory", "directories"),
-        count(summary.bytes, "byte", "bytes"),
-        summary.skipped,
-        count(summary.conflicts, "conflict", "conflicts"),
-        summary.failed,
-    )
-}
-
-/// The last word: what is to be done with the folder, or that it has to be run again.
-fn finish(folder: &Place, originals: Originals, summary: &Summary, end: &End) -> Result<(), Failure> {
-    let incomplete = |why: &str| Err(Failure::new(Code::Incomplete, why));
-    match end {
-        End::Stopped => return incomplete("stopped; run it again, and it goes on from here"),
-        End::Failed => return incomplete("ended early; when that is put right, run it again, and it goes on from here"),
-        End::Complete if summary.conflicts + summary.failed > 0 => {
-            return incomplete("not everything was imported; when that is put right, run it again for the rest");
-        }
-        End::Complete => {}
+    fn open_dir(&self) -> Result<Place, Failure> {
+        let here = self.dir.as_os_str().is_empty();
+        Place::open(if here { Path::new(".") } else { &self.dir }, open_folder)
     }
-    let path = folder.path.display();
-    let left = match (import::stored_entries(folder.root.as_fd()), originals) {
-        (Ok(stored), Originals::Kept) => stored.saturating_sub(summary.seen),
-        (Ok(stored), Originals::Removed) => stored,
-        (Err(errno), _) => {
-            return Err(Failure::other(format!(
-                "everything was imported, but {path} cannot be looked through for other files: {errno}"
-            )));
+
+    /// Refuses what would be imported into itself.
+    fn refuse_with(&self, vault: &Path) -> Result<(), Failure> {
+        let path = self.name.as_ref().map_or_else(|| self.dir.clone(), |name| self.dir.join(name));
+        let is_link = self.name.is_some() && path.is_symlink();
+        let overlaps = |real: PathBuf| real.starts_with(vault) || vault.starts_with(&real);
+        if !is_link && path.canonicalize().is_ok_and(overlaps) {
+            return Err(Failure::new(
+                Code::Usage,
+                format!("{} and the vault must not be the same or lie in each other", path.display()),
+            ));
         }
+        Ok(())
+    }
+}
+
+/// What is to be imported of one directory.
+struct Chosen {
+    place: Place,
+    names: Names,
+    /// What the directory is called in messages.
+    path: PathBuf,
+}
+
+/// The sources, those of one directory together.
+fn choose(sources: &[Source]) -> Result<Vec<Chosen>, Failure> {
+    let mut by_directory: BTreeMap<PathBuf, Vec<Box<[u8]>>> = BTreeMap::new();
+    let mut chosen = Vec::new();
+    for source in sources {
+        match &source.name {
+            Some(name) => by_directory.entry(source.dir.clone()).or_default().push(name.as_bytes().into()),
+            None => chosen.push(Chosen {
+                place: source.open_dir()?,
+                names: Names::All,
+                path: source.dir.clone(),
+            }),
+        }
+    }
+    for (dir, names) in by_directory {
+        let source = Source { dir, name: None };
+        chosen.push(Chosen {
+            place: source.open_dir()?,
+            names: Names::Only(names),
+            path: source.dir,
+        });
+    }
+    Ok(chosen)
+}
+
+/// The directory of the vault to import to; it is made if it is not there.
+fn directory<'v>(view: &'v View, path: &PlainPath) -> Result<Known<'v>, Failure> {
+    let not_there = |error: NotThere| not_there(path, &error);
+    let root = Known::root(view).map_err(|error| not_there(error.into()))?;
+    let found = match find(&root, path, Last::Followed) {
+        Err(NotThere::Missing) => make_directory(&root, path).map_err(not_there)?,
+        found => found.map_err(not_there)?,
     };
-    print(&escaped(&match (left, originals) {
-        (0, Originals::Kept) => format!("All of {path} is in the vault. It can be removed now.\n"),
-        (0, Originals::Removed) => format!("All of {path} is in the vault, and nothing is left there.\n"),
-        (left, _) => format!("What is not of the recipe was not imported. Look at that before you remove {path}: {left} of its entries.\n"),
-    }))
+    match found.attr.kind {
+        FileType::Directory => Ok(found),
+        FileType::RegularFile
+        | FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Err(not_there(NotThere::NotADirectory)),
+    }
+}
+
+fn make_directory<'v>(root: &Known<'v>, path: &PlainPath) -> Result<Known<'v>, NotThere> {
+    let Some((above, name)) = parent(root, path)? else {
+        return Err(NotThere::Missing);
+    };
+    let caller = Caller {
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+    };
+    // What of the mode the user does not want, the operating system takes away.
+    let made = root.view().mkdir(caller, above.node(), name, 0o777)?;
+    Ok(Known::new(root.view(), made))
 }

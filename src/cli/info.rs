@@ -38,16 +38,16 @@ struct Info<'a> {
 }
 
 #[derive(Serialize)]
-struct SlotInfo<'a> {
+pub(super) struct SlotInfo<'a> {
     id: u32,
-    kind: &'static str,
+    kind: &'a str,
     label: &'a str,
     #[serde(flatten)]
     cost: Option<CostInfo>,
 }
 
 #[derive(Serialize)]
-struct CostInfo {
+pub(super) struct CostInfo {
     memory_kib: u32,
     passes: u32,
     lanes: u32,
@@ -69,10 +69,10 @@ impl<'a> Info<'a> {
 }
 
 impl<'a> SlotInfo<'a> {
-    fn of(slot: &'a Slot) -> Self {
+    pub(super) fn of(slot: &'a Slot) -> Self {
         let cost = match slot.opener() {
             Opener::Password { cost, .. } => Some(CostInfo::of(*cost)),
-            Opener::Keyfile | Opener::Recovery => None,
+            Opener::Keyfile | Opener::Recovery | Opener::Other { .. } => None,
         };
         Self {
             id: slot.id(),
@@ -82,19 +82,19 @@ impl<'a> SlotInfo<'a> {
         }
     }
 
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let label = if self.label.is_empty() {
             String::new()
         } else {
             format!(" {:?}", self.label)
         }; // {:?} escapes what a terminal would obey
-        let cost = self.cost.as_ref().map(CostInfo::text).unwrap_or_default();
+        let cost = self.cost.as_ref().map(|cost| format!(": {}", cost.text())).unwrap_or_default();
         format!("slot {}  {}{label}{cost}\n", self.id, self.kind)
     }
 }
 
 impl CostInfo {
-    fn of(cost: KdfCost) -> Self {
+    pub(super) fn of(cost: KdfCost) -> Self {
         Self {
             memory_kib: cost.memory_kib(),
             passes: cost.passes(),
@@ -102,13 +102,13 @@ impl CostInfo {
         }
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let memory = match self.memory_kib {
             kib if kib % 1024 == 0 => format!("{} MiB", kib / 1024),
             kib => format!("{kib} KiB"),
         };
         format!(
-            ": Argon2id, {memory}, {} pass{}, {} lane{}",
+            "Argon2id, {memory}, {} pass{}, {} lane{}",
             self.passes,
             plural(self.passes, "es"),
             self.lanes,

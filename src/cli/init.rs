@@ -1,32 +1,59 @@
 //! `plainview init`.
 
 use super::exit::{Code, Failure, escaped};
+use super::key::{measured, show};
 use super::{InitArgs, open_vault, print};
-use crate::keys::{Config, ConfigError, Names};
-use crate::password::{Asking, KdfCost, MEMORY_KIB, PASSES, Password};
+use crate::keys::{Config, ConfigError, Names, NewSlot, Opener, RecoveryKey};
+use crate::password::{Asking, KdfCost, MEMORY_KIB, PASSES};
 use rustix::fs::{Dir, Mode};
 use rustix::io::Errno;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Runs the command.
 pub(super) fn run(args: &InitArgs) -> Result<(), Failure> {
-    create(args)?;
-    print(&escaped(&next_steps(&args.vault)))
+    let made = create(args)?;
+    print(&escaped(&next_steps(&args.vault)))?;
+    print(&measured(made.cost, made.takes))?;
+    match &made.recovery {
+        Some(key) => show(RECOVERY_SLOT, &args.vault, key),
+        None => Ok(()),
+    }
 }
 
+/// What is to be told of a new vault.
+pub(super) struct Made {
+    cost: KdfCost,
+    takes: Option<Duration>,
+    recovery: Option<RecoveryKey>,
+}
+
+/// The slot of the recovery key; the password's is the first.
+const RECOVERY_SLOT: u32 = 2;
+
 /// Makes the vault. Nothing is made before the password is there, and nothing is left on failure.
-pub(super) fn create(args: &InitArgs) -> Result<(), Failure> {
-    let cost = cost(args)?;
+pub(super) fn create(args: &InitArgs) -> Result<Made, Failure> {
     let place = inspect(&args.vault)?;
     let password = args.password.ask(Asking::New)?;
     let names = if args.plain_names { Names::Plain } else { Names::Encrypted };
+    let (cost, takes) = args.kdf.cost(KdfCost::DEFAULT)?;
+    let slot = NewSlot::password(String::new(), &password, cost).map_err(|error| Failure::config(&args.vault, &error.into()))?;
+    drop(password);
+    let recovery = args.recovery_key.then(RecoveryKey::random);
+    let recovery_slot = recovery.as_ref().map(|key| NewSlot {
+        label: String::new(),
+        opener: Opener::Recovery,
+        key: key.slot_key(),
+    });
+    let slots: Vec<NewSlot> = [slot].into_iter().chain(recovery_slot).collect();
     match place {
-        Place::Empty => make(&args.vault, names, &password, cost),
-        Place::Missing => make_with_directory(&args.vault, names, &password, cost),
+        Place::Empty => make(&args.vault, names, &slots)?,
+        Place::Missing => make_with_directory(&args.vault, names, &slots)?,
     }
+    Ok(Made { cost, takes, recovery })
 }
 
 fn next_steps(vault: &Path) -> String {
@@ -38,15 +65,6 @@ fn next_steps(vault: &Path) -> String {
          Without its plainview.toml the password opens nothing: keep a copy of that file, and remember the password.\n",
         vault.display()
     )
-}
-
-fn cost(args: &InitArgs) -> Result<KdfCost, Failure> {
-    let default = KdfCost::DEFAULT;
-    let (memory_kib, passes) = (
-        args.kdf_memory.unwrap_or(default.memory_kib()),
-        args.kdf_passes.unwrap_or(default.passes()),
-    );
-    KdfCost::new(memory_kib, passes, default.lanes()).map_err(|error| Failure::new(Code::Usage, error.to_string()))
 }
 
 /// What is where the vault is to be.
@@ -107,10 +125,10 @@ fn refuse_entries(vault: &Path, root: BorrowedFd<'_>) -> Result<(), Failure> {
 }
 
 /// Makes the directory `vault` and the vault in it, or neither.
-fn make_with_directory(vault: &Path, names: Names, password: &Password, cost: KdfCost) -> Result<(), Failure> {
+fn make_with_directory(vault: &Path, names: Names, slots: &[NewSlot]) -> Result<(), Failure> {
     rustix::fs::mkdir(vault, Mode::RWXU)
         .map_err(|errno| Failure::other(format!("cannot make the directory {}: {errno}", vault.display())))?;
-    make(vault, names, password, cost).inspect_err(|_| {
+    make(vault, names, slots).inspect_err(|_| {
         let _ = rustix::fs::rmdir(vault); // an empty directory is all that could be left
     })?;
     // The vault is durable; that its directory has a name, too, is up to this. Not every filesystem lets a directory be synced.
@@ -119,10 +137,10 @@ fn make_with_directory(vault: &Path, names: Names, password: &Password, cost: Kd
 }
 
 /// Makes the vault in the directory `vault`, which may have changed while the password was typed.
-fn make(vault: &Path, names: Names, password: &Password, cost: KdfCost) -> Result<(), Failure> {
+fn make(vault: &Path, names: Names, slots: &[NewSlot]) -> Result<(), Failure> {
     let root = open_vault(vault)?;
     refuse_entries(vault, root.as_fd())?;
-    Config::create(root.as_fd(), names, password, cost)
+    Config::create_with(root.as_fd(), names, slots)
         .map(drop)
         .map_err(|error| Failure::config(vault, &error))
 }

@@ -3,28 +3,45 @@
 //! Knows how each command is spelled and which code it leaves with; does not know how anything is done. Keeps true: no secret is taken from an argument or
 //! the environment.
 
+mod access;
+mod access_args;
 mod args;
+mod cat;
 mod check;
 mod check_args;
 mod check_lines;
+mod copying;
 pub mod exit;
+mod export;
 mod generate;
 mod helper;
 mod import;
+mod import_recipe;
 mod info;
 mod init;
 mod journal;
+mod key;
+mod key_args;
+mod ls;
+mod ls_lines;
 mod mount;
+mod passwd;
+mod path;
+mod place;
 mod progress;
 mod recipe;
 mod salvage;
 #[cfg(test)]
 mod tests;
 mod umount;
+mod unlock;
 
+pub use access_args::*;
 pub use args::*;
 pub use check_args::*;
 pub use generate::GenerateCommand;
+pub use key_args::*;
+pub use unlock::UnlockArgs;
 
 use clap::Parser;
 use exit::{Code, Failure};
@@ -60,9 +77,15 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Umount(args) => umount::run(args),
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),
+        Command::Ls(args) => ls::run(args),
+        Command::Cat(args) => cat::run(args),
+        Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
+        Command::Path(args) => path::run(args),
         Command::Check(args) => check::run(args),
         Command::Salvage(args) => salvage::run(args),
+        Command::Key(command) => key::run(command),
+        Command::Passwd(args) => passwd::run(args),
         Command::Generate(command) => generate::run(command),
     }
 }
@@ -72,8 +95,16 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
 /// # Errors
 /// Any other failure to write.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print`], of what need not be text.
+///
+/// # Errors
+/// As there.
+pub(crate) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::other(format!("cannot write to standard output: {error}"))),
         Ok(()) | Err(_) => Ok(()),
     }

@@ -34,6 +34,12 @@ pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
             "--key-hex-file is for --recipe: a vault opens with a password",
         ));
     }
+    if args.recipe && (args.unlock.keyfile.is_some() || args.unlock.recovery) {
+        return Err(Failure::new(
+            Code::Usage,
+            "--keyfile and --recovery open vaults; a recipe folder opens with a password or --key-hex-file",
+        ));
+    }
     let words = args.options.iter().map(String::as_str).chain(args.ro.then_some("ro"));
     let options = Options::parse(words).map_err(|error| failure(&error))?;
     if args.background_child {
@@ -76,9 +82,7 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
 }
 
 fn open_config(args: &MountArgs, options: &Options, config: &Config, root: BorrowedFd<'_>) -> Result<Box<dyn Folder>, Failure> {
-    let password = args.password.ask(Asking::Existing)?;
-    let master = config.unlock(&password).map_err(|error| Failure::config(&args.vault, &error))?;
-    drop(password);
+    let master = args.unlock.unlock(config, &args.vault, Asking::Existing)?;
     let vault = Vault::new(&master, config.names());
     let access = match options.access() {
         view::Access::ReadWrite => journal::Access::ReadWrite,
@@ -93,7 +97,7 @@ fn open_config(args: &MountArgs, options: &Options, config: &Config, root: Borro
 
 fn open_recipe(args: &MountArgs, root: BorrowedFd<'_>) -> Result<Box<dyn Folder>, Failure> {
     refuse_vault(&args.vault, root)?;
-    let key = args.key.ask(&args.password, Asking::Existing)?;
+    let key = args.key.ask(&args.unlock.password, Asking::Existing)?;
     log::info!("{}: {}", args.vault.display(), recipe::WEAKNESS);
     if let Some(warning) = recipe::check(root, &key).warning() {
         log::warn!("{}: {warning}", args.vault.display());

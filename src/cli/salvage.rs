@@ -24,7 +24,7 @@ pub(super) fn run(args: &SalvageArgs) -> Result<(), Failure> {
             return Err(exists(path));
         }
     }
-    let opened = Opened::open(&args.vault, &args.password, Access::ReadOnly)?;
+    let opened = Opened::open(&args.vault, &args.unlock, Access::ReadOnly)?;
     let file = opened.vault.open_damaged(&args.file).map_err(|errno| {
         let (file, vault) = (args.file.display(), args.vault.display());
         match errno {

@@ -36,6 +36,16 @@ fn the_command_line_is_well_formed_and_every_help_ends_with_examples() {
         "recipe encrypt",
         "recipe decrypt",
         "import",
+        "key",
+        "key list",
+        "key add",
+        "key remove",
+        "key test",
+        "passwd",
+        "export",
+        "ls",
+        "cat",
+        "path",
     ];
     for command in commands {
         let help = refused(&format!("{command} --help")).to_string();
@@ -52,7 +62,7 @@ fn mount_takes_options_before_and_after_its_directories() {
     assert_eq!(args.options, ["ro", "allow_other", "exclusive"]);
     assert_eq!((args.vault.as_path(), args.mountpoint.as_path()), (Path::new("V"), Path::new("M")));
     assert!(args.foreground && !args.ro);
-    assert_eq!(args.password.passfile.as_deref(), Some(Path::new("p")));
+    assert_eq!(args.unlock.password.passfile.as_deref(), Some(Path::new("p")));
 }
 
 #[test]
@@ -97,12 +107,36 @@ fn wrong_usage_leaves_with_code_2() {
         "recipe decrypt --key-hex-file K --passfile P F",
         "recipe decrypt --key-hex-file K --extpass C F",
         "recipe decrypt --key 00 F",
-        "import F V",
+        "import V",
         "import --recipe F",
-        "import --recipe F V W",
+        "import --remove V S /",
+        "import --recipe-passfile f V S /",
         "import --recipe --recipe-passfile f --recipe-extpass c F V",
         "import --recipe --recipe-passfile f --recipe-key-hex-file k F V",
         "import --recipe --passfile f --extpass c F V",
+        "mount --keyfile k --recovery V M",
+        "mount --keyfile k --passfile f V M",
+        "check --keyfile k --extpass c V",
+        "key",
+        "key add",
+        "key add --generate V",
+        "key add --keyfile k --recovery V",
+        "key add --keyfile k --new-passfile f V",
+        "key add --unlock-keyfile k --unlock-recovery V",
+        "key add --unlock-keyfile k --passfile f V",
+        "key remove V",
+        "key remove V one",
+        "key remove V -- -1",
+        "passwd",
+        "passwd --new-passfile f --new-extpass c V",
+        "passwd --kdf-time 1s --kdf-passes 2 V",
+        "passwd --kdf-time 1 V",
+        "init --kdf-time 1h V",
+        "export V D",
+        "cat V",
+        "path V",
+        "ls",
+        "ls --json -l V",
     ];
     for usage in usages {
         assert_eq!(refused(usage).exit_code(), 2, "{usage}");
@@ -143,6 +177,30 @@ fn sizes() {
     }
 }
 
+#[test]
+fn times() {
+    use std::time::Duration;
+    for (text, millis) in [
+        ("1s", 1000),
+        ("500ms", 500),
+        ("100ms", 100),
+        ("2.5s", 2500),
+        ("0.1s", 100),
+        ("60s", 60_000),
+        ("60000ms", 60_000),
+    ] {
+        assert_eq!(key_args::parse_time(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for text in ["99ms", "0s", "61s", "99999999999999999999s", "1.2.3s", "s", ".s"] {
+        let error = key_args::parse_time(text).unwrap_err();
+        assert!(error.contains("100ms to 60s"), "{text}: {error}");
+    }
+    for text in ["", "1", "1m", "1 s", "-1s", "1S", "1e3s", "infs", "nan"] {
+        let error = key_args::parse_time(text).unwrap_err();
+        assert!(error.contains("like 1s or 500ms"), "{text}: {error}");
+    }
+}
+
 /// A directory with a password file in it; vaults are made beside that.
 struct Place(TempDir);
 
@@ -164,7 +222,7 @@ impl Place {
         let Command::Init(args) = parse([&["init", "--passfile", pass, vault], more, &cheap].concat()).command else {
             panic!("it is init")
         };
-        init::create(&args)
+        init::create(&args).map(drop)
     }
 
     fn code(&self, vault: &str) -> Code {
@@ -283,8 +341,14 @@ fn every_failure_of_the_configuration_has_its_code_and_names_the_vault() {
         (ConfigError::Exists, 6),
         (ConfigError::Damaged("x".to_owned()), 13),
         (ConfigError::Newer(2), 14),
-        (ConfigError::WrongPassword, 12),
-        (ConfigError::NoPasswordSlot, 1),
+        (ConfigError::Wrong("password"), 12),
+        (ConfigError::NoSuchKind("keyfile"), 12),
+        (ConfigError::NoSuchSlot(2), 1),
+        (ConfigError::LastSlot, 1),
+        (ConfigError::Full, 1),
+        (ConfigError::Changed, 1),
+        (ConfigError::Locked, 8),
+        (ConfigError::NotDurable(Errno::IO), 1),
         (ConfigError::NoMemory(NoMemory { memory_kib: 8192 }), 1),
         (ConfigError::Os(Errno::NOSPC), 1),
     ];

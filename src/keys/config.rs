@@ -3,10 +3,10 @@
 //! Keeps true: a password that is wrong and a file that is not genuine are told apart, and no master key leaves a file whose seal does not fit.
 //! Reference: `docs/format.md`, section "plainview.toml".
 
-use super::slot::{Opener, Slot, VAULT_ID_LEN};
+use super::slot::{NewSlot, Opener, Slot, VAULT_ID_LEN};
 use super::text::{self, Head, TAG_LEN};
 use super::{ConfigKey, MasterKey, SlotKey, store};
-use crate::password::{KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
+use crate::password::{KdfCost, NoMemory, Password};
 use rand::Rng;
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
@@ -38,18 +38,64 @@ pub enum ConfigError {
     /// Its format, which is newer than [`FORMAT`].
     #[error("format {0}")]
     Newer(u32),
-    /// The password opens no slot.
-    #[error("wrong password")]
-    WrongPassword,
-    /// No slot is one that a password opens.
-    #[error("no slot is opened by a password")]
-    NoPasswordSlot,
+    /// What was given opens no slot, though there are slots of its kind: the kind, in words.
+    #[error("wrong {0}")]
+    Wrong(&'static str),
+    /// No slot is one that such a thing opens: its kind, in words.
+    #[error("no slot is opened by a {0}")]
+    NoSuchKind(&'static str),
+    /// No slot has this number.
+    #[error("there is no slot {0}")]
+    NoSuchSlot(u32),
+    /// It is the last slot that this version can open.
+    #[error("it is the last one")]
+    LastSlot,
+    /// There is no room for more.
+    #[error("there is no room for it: there can be 64 slots, in a file of 64 KiB")]
+    Full,
+    /// The slot is not any more what it was when it was read.
+    #[error("somebody else changed the slot meanwhile")]
+    Changed,
+    /// Somebody else has the file locked for long.
+    #[error("another program has plainview.toml locked")]
+    Locked,
+    /// It was changed, but may not be so after a power cut.
+    #[error("it was changed, but the directory could not be synced, so that this may not survive a power cut: {0}")]
+    NotDurable(Errno),
     /// The slot key could not be computed.
     #[error("{0}")]
     NoMemory(#[from] NoMemory),
     /// What the operating system says.
     #[error("{0}")]
     Os(#[from] Errno),
+}
+
+/// What somebody has to open a vault with. It is tried on all slots of its kind.
+#[derive(Clone, Copy)]
+pub enum Unlocker<'a> {
+    /// A password.
+    Password(&'a Password),
+    /// The slot key that a keyfile gives.
+    Keyfile(&'a SlotKey),
+    /// The slot key that a recovery key gives.
+    Recovery(&'a SlotKey),
+}
+
+impl<'a> From<&'a Password> for Unlocker<'a> {
+    fn from(password: &'a Password) -> Self {
+        Self::Password(password)
+    }
+}
+
+impl Unlocker<'_> {
+    /// What it is, in words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Password(_) => "password",
+            Self::Keyfile(_) => "keyfile",
+            Self::Recovery(_) => "recovery key",
+        }
+    }
 }
 
 /// A vault's configuration, read but not unlocked: nothing in it is known to be genuine before [`unlock`](Self::unlock).
@@ -66,7 +112,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Exists`], [`ConfigError::NoMemory`], or what the operating system says; nothing of it is left then.
     pub fn create(root: BorrowedFd<'_>, names: Names, password: &Password, cost: KdfCost) -> Result<MasterKey, ConfigError> {
-        let (config, master) = Self::fresh(names, password, cost)?;
+        Self::create_with(root, names, &[NewSlot::password(String::new(), password, cost)?])
+    }
+
+    /// As [`create`](Self::create), with these slots, of which there must be some.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn create_with(root: BorrowedFd<'_>, names: Names, slots: &[NewSlot]) -> Result<MasterKey, ConfigError> {
+        let mut vault = [0; VAULT_ID_LEN];
+        rand::rng().fill_bytes(&mut vault);
+        let master = MasterKey::random();
+        let slots = (1..).zip(slots).map(|(id, slot)| slot.wrapping(id, &vault, &master)).collect();
+        let config = Self::sealed(Head { vault, names, slots }, &master);
         store::write_new(root, &config.to_bytes())?;
         Ok(master)
     }
@@ -79,25 +137,44 @@ impl Config {
         Self::parse(&store::read(root)?)
     }
 
-    /// The master key, from the first slot that `password` opens. From here on the configuration is known to be genuine.
+    /// The master key, from the first slot that `with`, such as a password, opens. From here on the configuration is known to be genuine.
     ///
     /// # Errors
-    /// [`ConfigError::WrongPassword`], [`ConfigError::NoPasswordSlot`], [`ConfigError::NoMemory`]; [`ConfigError::Damaged`] when a slot opens and the seal does not fit.
-    pub fn unlock(&self, password: &Password) -> Result<MasterKey, ConfigError> {
-        let mut nothing_fits = ConfigError::NoPasswordSlot;
+    /// [`ConfigError::Wrong`], [`ConfigError::NoSuchKind`], [`ConfigError::NoMemory`]; [`ConfigError::Damaged`] when a slot opens and the seal does not fit.
+    pub fn unlock<'a>(&self, with: impl Into<Unlocker<'a>>) -> Result<MasterKey, ConfigError> {
+        self.unlock_slot(with.into()).map(|(master, _)| master)
+    }
+
+    /// As [`unlock`](Self::unlock), with the slot.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn unlock_slot(&self, with: Unlocker<'_>) -> Result<(MasterKey, &Slot), ConfigError> {
+        let mut nothing_fits = ConfigError::NoSuchKind(with.words());
         for slot in self.slots() {
-            let Opener::Password { cost, salt } = slot.opener() else { continue };
-            match SlotKey::from_password(password, salt, *cost) {
-                Ok(key) => match self.open(slot, &key)? {
-                    Some(master) => return Ok(master),
-                    // What the memory did not suffice for might have been the one: then this is not to be called a wrong password.
-                    None if matches!(nothing_fits, ConfigError::NoMemory(_)) => {}
-                    None => nothing_fits = ConfigError::WrongPassword,
-                },
-                Err(error) => nothing_fits = error.into(),
+            match self.try_slot(slot, with) {
+                None => {}
+                Some(Ok(Some(master))) => return Ok((master, slot)),
+                // What the memory did not suffice for might have been the one: then this is not to be called a wrong password.
+                Some(Ok(None)) if matches!(nothing_fits, ConfigError::NoMemory(_)) => {}
+                Some(Ok(None)) => nothing_fits = ConfigError::Wrong(with.words()),
+                Some(Err(error @ ConfigError::NoMemory(_))) => nothing_fits = error,
+                Some(Err(error)) => return Err(error),
             }
         }
         Err(nothing_fits)
+    }
+
+    /// The master key, if `with` opens `slot`; `None` when that is of another kind.
+    fn try_slot(&self, slot: &Slot, with: Unlocker<'_>) -> Option<Result<Option<MasterKey>, ConfigError>> {
+        match (slot.opener(), with) {
+            (Opener::Password { cost, salt }, Unlocker::Password(password)) => {
+                let key = SlotKey::from_password(password, salt, *cost);
+                Some(key.map_err(ConfigError::from).and_then(|key| self.open(slot, &key)))
+            }
+            (Opener::Keyfile, Unlocker::Keyfile(key)) | (Opener::Recovery, Unlocker::Recovery(key)) => Some(self.open(slot, key)),
+            (Opener::Password { .. } | Opener::Keyfile | Opener::Recovery | Opener::Other { .. }, _) => None,
+        }
     }
 
     /// The vault's id.
@@ -113,32 +190,6 @@ impl Config {
     /// Its slots, in the order in which they stand there; at least one.
     pub fn slots(&self) -> &[Slot] {
         &self.head.slots
-    }
-
-    fn fresh(names: Names, password: &Password, cost: KdfCost) -> Result<(Self, MasterKey), ConfigError> {
-        let (mut vault, mut salt) = ([0; VAULT_ID_LEN], [0; PASSWORD_SALT_LEN]);
-        rand::rng().fill_bytes(&mut vault);
-        rand::rng().fill_bytes(&mut salt);
-        let master = MasterKey::random();
-        let key = SlotKey::from_password(password, &salt, cost)?;
-        let wrapped = Slot::wrap(&key, &vault, &master);
-        let slot = Slot {
-            id: 1,
-            label: String::new(),
-            opener: Opener::Password { cost, salt },
-            wrapped,
-        };
-        Ok((
-            Self::sealed(
-                Head {
-                    vault,
-                    names,
-                    slots: vec![slot],
-                },
-                &master,
-            ),
-            master,
-        ))
     }
 
     /// `head` with its seal.
@@ -170,12 +221,25 @@ impl Config {
 
     /// The master key that `key` opens in `slot`, with the seal checked; `None` when it does not open it.
     pub(super) fn open(&self, slot: &Slot, key: &SlotKey) -> Result<Option<MasterKey>, ConfigError> {
-        match slot.unwrap(key, self.vault()) {
-            // In constant time: a blake3::Hash compares so.
-            Some(master) if seal(&master, &self.sealed) != blake3::Hash::from_bytes(self.tag) => Err(ConfigError::Damaged(
+        let Some(master) = slot.unwrap(key, self.vault()) else {
+            return Ok(None);
+        };
+        self.check_seal(&master)?;
+        Ok(Some(master))
+    }
+
+    /// Checks that it was written by who had `master`.
+    ///
+    /// # Errors
+    /// [`ConfigError::Damaged`].
+    pub(super) fn check_seal(&self, master: &MasterKey) -> Result<(), ConfigError> {
+        // In constant time: a blake3::Hash compares so.
+        if seal(master, &self.sealed) == blake3::Hash::from_bytes(self.tag) {
+            Ok(())
+        } else {
+            Err(ConfigError::Damaged(
                 "its seal does not fit: it was changed by someone who does not have the password".to_owned(),
-            )),
-            master => Ok(master),
+            ))
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! password --Argon2id(salt, cost)--> slot key --AES-256-SIV unwrap--> master key
+//! keyfile, recovery key --BLAKE3 derive_key(context)--> slot key
 //! master key --BLAKE3 derive_key(context)--> content, names, directories, symlinks, xattrs, journal, config keys
 //! content key + file salt --keyed BLAKE3 (XOF)--> a file's encryption, record MAC and header MAC keys
 //! ```
@@ -11,15 +12,20 @@
 //! comes from.
 //! Reference: `docs/format.md`, section "Keys"; BLAKE3 is <https://github.com/BLAKE3-team/BLAKE3-specs>.
 
+mod change;
 mod config;
+pub mod keyfile;
+mod recovery;
 mod slot;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 mod text;
 
-pub use config::{Config, ConfigError, FORMAT, Names};
-pub use slot::{Opener, Slot, VAULT_ID_LEN};
+pub use change::Change;
+pub use config::{Config, ConfigError, FORMAT, Names, Unlocker};
+pub use recovery::{RecoveryError, RecoveryKey};
+pub use slot::{Field, LABEL_MAX, NewSlot, Opener, Slot, VAULT_ID_LEN};
 
 use crate::password::{self, KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
 use crate::secret::Secret;

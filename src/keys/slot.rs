@@ -1,15 +1,20 @@
 //! A slot: the master key, wrapped by one of the keys that open the vault.
 
 use super::{MasterKey, SlotKey};
-use crate::password::{KdfCost, PASSWORD_SALT_LEN};
+use crate::password::{KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
 use crate::secret::Secret;
 use aes_siv::KeyInit;
 use aes_siv::siv::{Aes256Siv, IV_SIZE};
+use rand::Rng;
+use serde::Deserialize;
 
 /// Bytes of a vault's id.
 pub const VAULT_ID_LEN: usize = 16;
 /// Bytes of a wrapped master key: the synthetic IV, and the key encrypted.
 pub(super) const WRAPPED_LEN: usize = IV_SIZE + 32;
+
+/// Most bytes of a slot's label.
+pub const LABEL_MAX: usize = 256;
 
 /// One way to open a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,15 +39,77 @@ pub enum Opener {
     Keyfile,
     /// A key that was written down.
     Recovery,
+    /// Something that only a newer version knows. The slot is passed over, and kept.
+    Other {
+        /// The kind.
+        kind: String,
+        /// The fields that no other kind has: name and value.
+        fields: Vec<(String, Field)>,
+    },
+}
+
+/// A field of a slot of another kind.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Field {
+    /// True or false.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
 }
 
 impl Opener {
     /// What stands in `plainview.toml` as the slot's kind.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         match self {
             Self::Password { .. } => "password",
             Self::Keyfile => "keyfile",
             Self::Recovery => "recovery",
+            Self::Other { kind, .. } => kind,
+        }
+    }
+
+    /// Whether this version can open such a slot.
+    pub(super) fn is_known(&self) -> bool {
+        match self {
+            Self::Password { .. } | Self::Keyfile | Self::Recovery => true,
+            Self::Other { .. } => false,
+        }
+    }
+}
+
+/// A slot that is to be made: all but its number, and the master key in it.
+pub struct NewSlot {
+    /// What its owner calls it: at most [`LABEL_MAX`] bytes.
+    pub label: String,
+    /// What opens it.
+    pub opener: Opener,
+    /// The key that comes of that.
+    pub key: SlotKey,
+}
+
+impl NewSlot {
+    /// One that `password` opens. Takes as long and as much memory as `cost` says.
+    ///
+    /// # Errors
+    /// That the memory cannot be had.
+    pub fn password(label: String, password: &Password, cost: KdfCost) -> Result<Self, NoMemory> {
+        let mut salt = [0; PASSWORD_SALT_LEN];
+        rand::rng().fill_bytes(&mut salt);
+        let key = SlotKey::from_password(password, &salt, cost)?;
+        let opener = Opener::Password { cost, salt };
+        Ok(Self { label, opener, key })
+    }
+
+    /// The slot, with the number `id` in the vault `vault`.
+    pub(super) fn wrapping(&self, id: u32, vault: &[u8; VAULT_ID_LEN], master: &MasterKey) -> Slot {
+        Slot {
+            id,
+            label: self.label.clone(),
+            opener: self.opener.clone(),
+            wrapped: Slot::wrap(&self.key, vault, master),
         }
     }
 }

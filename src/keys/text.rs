@@ -4,15 +4,18 @@
 //! comes from there on can be written in one way only.
 
 use super::config::{ConfigError, FORMAT, Names};
-use super::slot::{Opener, Slot, VAULT_ID_LEN};
+use super::slot::{Field, LABEL_MAX, Opener, Slot, VAULT_ID_LEN};
 use crate::password::KdfCost;
 use data_encoding::{BASE64URL_NOPAD, Encoding, HEXLOWER};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Bytes of the seal's tag.
 pub(super) const TAG_LEN: usize = 32;
-/// Most bytes of a slot's label.
-const LABEL_MAX: usize = 256;
+/// Most slots.
+pub(super) const SLOTS_MAX: usize = 64;
+/// Most bytes of the name of a kind, or of a field, that is not known.
+const NAME_MAX: usize = 32;
 /// What stands before and after the tag, from the line `[seal]` on.
 const SEAL: (&[u8], &[u8]) = (b"[seal]\ntag = \"", b"\"\n");
 
@@ -42,6 +45,7 @@ fn slot_text(slot: &Slot) -> String {
             format!("memory_kib = {memory_kib}\npasses = {passes}\nlanes = {lanes}\nsalt = \"{salt}\"\n")
         }
         Opener::Keyfile | Opener::Recovery => String::new(),
+        Opener::Other { fields, .. } => fields.iter().map(field_text).collect(),
     };
     let (id, kind, label, wrapped) = (
         slot.id,
@@ -50,6 +54,14 @@ fn slot_text(slot: &Slot) -> String {
         BASE64URL_NOPAD.encode(&slot.wrapped),
     );
     format!("[[slot]]\nid = {id}\nkind = \"{kind}\"\nlabel = {label}\n{kdf}wrapped = \"{wrapped}\"\n\n")
+}
+
+fn field_text((name, value): &(String, Field)) -> String {
+    match value {
+        Field::Flag(value) => format!("{name} = {value}\n"),
+        Field::Number(value) => format!("{name} = {value}\n"),
+        Field::Text(value) => format!("{name} = {}\n", quoted(value)),
+    }
 }
 
 /// `text` as a TOML basic string. On one line whatever is in it, so that no label can look like the line `[seal]`.
@@ -130,7 +142,6 @@ struct HeadText {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SlotText {
     id: u32,
     kind: String,
@@ -140,6 +151,8 @@ struct SlotText {
     lanes: Option<u32>,
     salt: Option<String>,
     wrapped: String,
+    #[serde(flatten)]
+    more: BTreeMap<String, Field>,
 }
 
 /// What the sealed part `head` says.
@@ -185,10 +198,10 @@ fn read_slots(read: Vec<SlotText>) -> Result<Vec<Slot>, ConfigError> {
         }
         slots.push(slot);
     }
-    if slots.is_empty() {
-        Err(damaged("it has no slot"))
-    } else {
-        Ok(slots)
+    match slots.len() {
+        0 => Err(damaged("it has no slot")),
+        1..=SLOTS_MAX => Ok(slots),
+        _ => Err(damaged(format!("it has more than {SLOTS_MAX} slots"))),
     }
 }
 
@@ -199,11 +212,15 @@ fn read_slot(text: SlotText) -> Result<Slot, ConfigError> {
     }
     let no_kdf = text.memory_kib.is_none() && text.passes.is_none() && text.lanes.is_none() && text.salt.is_none();
     let opener = match text.kind.as_str() {
+        "password" | "keyfile" | "recovery" if !text.more.is_empty() => {
+            let names: Vec<&str> = text.more.keys().map(String::as_str).collect();
+            return Err(wrong(format!("unknown field `{}`", names.join("`, `"))));
+        }
         "password" => read_password(&text).map_err(wrong)?,
         "keyfile" if no_kdf => Opener::Keyfile,
         "recovery" if no_kdf => Opener::Recovery,
         "keyfile" | "recovery" => return Err(wrong(format!("it is a {}, and has fields of a password", text.kind))),
-        other => return Err(wrong(format!("its kind is {other:?}, neither password nor keyfile nor recovery"))),
+        _ => read_other(&text).map_err(wrong)?,
     };
     let wrapped =
         bytes(&BASE64URL_NOPAD, text.wrapped.as_bytes()).ok_or_else(|| wrong("the wrapped key is not 48 bytes in base64url".to_owned()))?;
@@ -212,6 +229,29 @@ fn read_slot(text: SlotText) -> Result<Slot, ConfigError> {
         label: text.label,
         opener,
         wrapped,
+    })
+}
+
+/// A slot of a kind that a newer version made. It must not keep the others from opening the vault, and it must survive a change of them.
+fn read_other(text: &SlotText) -> Result<Opener, String> {
+    let is_name = |name: &str| {
+        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(good)
+    };
+    if let Some(name) = [&text.kind].into_iter().chain(text.more.keys()).find(|name| !is_name(name)) {
+        return Err(format!("{name:?} is the name of no kind and of no field"));
+    }
+    let known = [
+        ("memory_kib", text.memory_kib.map(i64::from).map(Field::Number)),
+        ("passes", text.passes.map(i64::from).map(Field::Number)),
+        ("lanes", text.lanes.map(i64::from).map(Field::Number)),
+        ("salt", text.salt.clone().map(Field::Text)),
+    ];
+    let known = known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let more = text.more.iter().map(|(name, value)| (name.clone(), value.clone()));
+    Ok(Opener::Other {
+        kind: text.kind.clone(),
+        fields: known.chain(more).collect(),
     })
 }
 

@@ -68,8 +68,15 @@ fn locked(root: BorrowedFd<'_>, operation: FlockOperation) -> rustix::io::Result
         Err(errno @ (Errno::WOULDBLOCK | Errno::INTR)) => Err(errno),
         Err(_) => {
             let open = |access| openat(root, FALLBACK, access | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
-            let file = open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY))?;
-            flock(&file, operation).map(|()| file)
+            loop {
+                let file = open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY))?;
+                flock(&file, operation)?;
+                // Who changed the vault's keys meanwhile has put another file in its place, which nobody has locked.
+                let id = |stat: Stat| (stat.st_dev, stat.st_ino);
+                if id(fstat(&file)?) == id(rustix::fs::statat(root, FALLBACK, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?) {
+                    return Ok(file);
+                }
+            }
         }
     }
 }

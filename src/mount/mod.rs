@@ -24,4 +24,5 @@ pub use logging::start as start_logging;
 pub use options::{Audience, Options};
 pub use point::MountPoint;
 pub use serve::{Place, Start, serve};
+pub use table::is_mount_of;
 pub use umount::umount;

@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -61,6 +62,16 @@ fn parse(table: &[u8]) -> Vec<Mount> {
 /// The uppermost mount at `point`, which is what one sees there.
 pub(super) fn at<'a>(mounts: &'a [Mount], point: &Path) -> Option<&'a Mount> {
     mounts.iter().rev().find(|mount| mount.point == point)
+}
+
+/// Whether the directory `dir` is the top of a mount of `vault`, and not what is seen at that place when it is not mounted.
+pub fn is_mount_of(dir: BorrowedFd<'_>, vault: &Path) -> bool {
+    let Ok(stat) = rustix::fs::fstat(dir) else { return false };
+    let device = format!("{}:{}", rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+    let mounts = read().unwrap_or_default();
+    mounts
+        .iter()
+        .any(|mount| mount.is_ours() && mount.source == vault && mount.device == device)
 }
 
 fn path(bytes: Vec<u8>) -> PathBuf {

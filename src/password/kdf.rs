@@ -4,7 +4,8 @@ use super::Password;
 use crate::secret::Secret;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::ops::RangeInclusive;
-use zeroize::Zeroize;
+use std::time::{Duration, Instant};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of a password slot's salt.
 pub const PASSWORD_SALT_LEN: usize = 16;
@@ -106,6 +107,54 @@ pub fn stretch(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCos
             .hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0)
             .expect("a password is shorter than 4 GiB, the salt longer than 7 bytes, and the memory and the key are as long as the parameters say");
     }))
+}
+
+/// How much memory a calibrated cost has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Exactly so many KiB, within [`MEMORY_KIB`].
+    Exactly(u32),
+    /// So many KiB at most: half as many, and so on, where a single pass over them takes too long.
+    AtMost(u32),
+}
+
+/// The cost that takes about `time` on this machine, as it is now, with as many lanes as [`KdfCost::DEFAULT`]; and how long it takes, by extrapolation.
+///
+/// It takes some multiple of the time of one pass to find out.
+///
+/// # Errors
+/// That the memory cannot be had.
+pub fn calibrate(time: Duration, memory: Memory) -> Result<(KdfCost, Duration), NoMemory> {
+    let (mut memory_kib, least) = match memory {
+        Memory::Exactly(kib) => (kib, kib),
+        Memory::AtMost(kib) => (kib, *MEMORY_KIB.start()),
+    };
+    let cost = |memory_kib, passes| KdfCost {
+        memory_kib,
+        passes,
+        lanes: KdfCost::DEFAULT.lanes,
+    };
+    loop {
+        let one = measure(cost(memory_kib, 1))?;
+        if one > time && memory_kib / 2 >= least {
+            memory_kib /= 2;
+            continue;
+        }
+        // The first pass also takes the memory, so that the others are shorter.
+        let more = measure(cost(memory_kib, 3))?.saturating_sub(one) / 2;
+        let more = more.max(one / 4).max(Duration::from_micros(1));
+        let count = time.saturating_sub(one).as_nanos() / more.as_nanos();
+        let passes = u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1).min(*PASSES.end());
+        return Ok((cost(memory_kib, passes), one + more * (passes - 1)));
+    }
+}
+
+/// How long a computation takes.
+fn measure(cost: KdfCost) -> Result<Duration, NoMemory> {
+    let begin = Instant::now();
+    let password = Password(Zeroizing::new(b"any".to_vec()));
+    stretch(&password, &[0; PASSWORD_SALT_LEN], cost)?;
+    Ok(begin.elapsed())
 }
 
 /// The memory of one computation, zeroed when dropped.

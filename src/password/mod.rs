@@ -1,8 +1,11 @@
-//! Where a password comes from (a person at the terminal, a line of standard input, a file, a program), and how it is made slow to guess.
+//! Where a password comes from (a person at the terminal or at one of systemd's agents, a line of standard input, a file, a service's credentials, a program), and how it
+//! is made slow to guess. What else is typed in secret, a recovery key, comes from there, too.
 //!
 //! Knows terminals, lines and Argon2id; does not know vaults or what a slot key opens. Keeps true: a password is never taken from an argument or the
 //! environment, is never empty, and its bytes are zeroed when it is dropped.
 
+mod agent;
+mod credential;
 mod kdf;
 mod line;
 mod program;
@@ -10,7 +13,7 @@ mod terminal;
 #[cfg(test)]
 mod tests;
 
-pub use kdf::{CostError, KdfCost, LANES, MEMORY_KIB, NoMemory, PASSES, PASSWORD_SALT_LEN, stretch};
+pub use kdf::{CostError, KdfCost, LANES, MEMORY_KIB, Memory, NoMemory, PASSES, PASSWORD_SALT_LEN, calibrate, stretch};
 pub use line::{LINE_MAX, LineError};
 
 use std::ffi::OsStr;
@@ -47,6 +50,14 @@ impl Password {
 pub enum Source<'a> {
     /// The terminal when standard input is one, else one line of standard input.
     Standard,
+    /// As there, of something that has a name, for which a service can have been given the password: so first from the file `plainview.NAME` of `$CREDENTIALS_DIRECTORY`, if there is
+    /// one; and where there is neither a terminal nor anything on standard input, from systemd's password agents.
+    Named {
+        /// NAME.
+        name: &'a OsStr,
+        /// Where it is, for who is asked.
+        path: &'a Path,
+    },
     /// The first line of a file.
     File(&'a Path),
     /// The first line that a program prints.
@@ -62,6 +73,8 @@ pub enum Asking {
     ExistingOf(&'static str),
     /// To be set, so it is typed twice.
     New,
+    /// A recovery key, which is long and was written down: each character typed shows as a star.
+    Recovery,
 }
 
 /// Why there is no password.
@@ -121,8 +134,21 @@ pub fn get(source: &Source<'_>, asking: Asking) -> Result<Password, PasswordErro
     match source {
         Source::Standard if io::stdin().is_terminal() => terminal::ask(asking),
         Source::Standard => from_stdin(),
+        Source::Named { name, path } => from_named(name, path, asking),
         Source::File(path) => from_file(path),
         Source::Program(command) => program::run(command),
+    }
+}
+
+fn from_named(name: &OsStr, path: &Path, asking: Asking) -> Result<Password, PasswordError> {
+    let credential = match asking {
+        Asking::Existing | Asking::ExistingOf(_) => credential::path(name),
+        Asking::New | Asking::Recovery => None,
+    };
+    match credential {
+        Some(credential) => from_file(&credential),
+        None if !io::stdin().is_terminal() && asking != Asking::New && agent::is_there() => agent::ask(path, asking),
+        None => get(&Source::Standard, asking),
     }
 }
 

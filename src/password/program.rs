@@ -17,16 +17,16 @@ pub(super) fn run(command: &OsStr) -> Result<Password, PasswordError> {
         return Err(PasswordError::Command(command.display().to_string()));
     };
     let name = program.display().to_string();
+    first_line(Command::new(&program).args(words), name)
+}
+
+/// Runs `command`, whose program is called `name`, and takes the first line of its output.
+pub(super) fn first_line(command: &mut Command, name: String) -> Result<Password, PasswordError> {
     let cannot_run = |error| PasswordError::Program {
         program: name.clone(),
         error,
     };
-
-    let mut child = Command::new(&program)
-        .args(words)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(cannot_run)?;
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(cannot_run)?;
     let password = take_output(&mut child);
     let status = child.wait().map_err(cannot_run)?;
     if !status.success() {

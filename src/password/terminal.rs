@@ -1,6 +1,7 @@
 //! The password that a person types.
 
 use super::{Asking, LineError, Password, PasswordError};
+use rpassword::ConfigBuilder;
 use signal_hook::consts::SIGINT;
 use signal_hook::{flag, low_level};
 use std::io;
@@ -13,6 +14,7 @@ pub(super) fn ask(asking: Asking) -> Result<Password, PasswordError> {
     match asking {
         Asking::Existing => prompt("Password: "),
         Asking::ExistingOf(what) => prompt(&format!("Password of {what}: ")),
+        Asking::Recovery => prompt_with("Recovery key: ", ConfigBuilder::new().password_feedback_mask('*')),
         Asking::New => {
             let password = prompt("New password: ")?;
             let again = prompt("The same again: ")?;
@@ -26,7 +28,11 @@ pub(super) fn ask(asking: Asking) -> Result<Password, PasswordError> {
 }
 
 fn prompt(text: &str) -> Result<Password, PasswordError> {
-    let typed = uninterrupted(|| rpassword::prompt_password(text)).map_err(PasswordError::Terminal)?;
+    prompt_with(text, ConfigBuilder::new())
+}
+
+fn prompt_with(text: &str, config: ConfigBuilder) -> Result<Password, PasswordError> {
+    let typed = uninterrupted(|| rpassword::prompt_password_with_config(text, config.build())).map_err(PasswordError::Terminal)?;
     let typed = Zeroizing::new(typed.into_bytes());
     // rpassword puts U+FFFD for what is not UTF-8: another password than a file with the same bytes would give.
     if typed.windows(REPLACEMENT.len()).any(|part| part == REPLACEMENT) {

@@ -1,8 +1,9 @@
-//! Thin helpers over rustix, for what several layers ask of the operating system. Know nothing of vaults. The only place where `unsafe` could be, and there is none.
+//! Thin helpers over rustix, for what several layers ask of the operating system. Know nothing of vaults. The only place where `unsafe` may be: there is one such line, in `memory`.
 
 pub mod descriptor;
 pub mod directory;
 pub mod disk;
 pub mod limits;
+pub(crate) mod memory;
 pub mod metadata;
 pub mod temporary;

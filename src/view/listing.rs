@@ -179,6 +179,7 @@ impl View {
                 next: stored.next,
                 kind: FileType::Directory,
                 name: bytes,
+                stored: &stored.name,
                 entry: None,
             }));
         }
@@ -203,6 +204,7 @@ impl View {
                     next: stored.next,
                     kind,
                     name: plain.as_bytes(),
+                    stored: &stored.name,
                     entry: None,
                 }))
             }
@@ -231,6 +233,7 @@ impl View {
             next: stored.next,
             kind: entry.attr.kind,
             name: plain.as_bytes(),
+            stored: &stored.name,
             entry: Some(entry),
         };
         let filled = fill(&shown);

@@ -69,6 +69,8 @@ pub enum Ownership {
 
 /// Descriptors kept for directory listings that are under way.
 const STREAMS: usize = 32;
+/// After so many were forgotten, memory is given back: some 8 MiB.
+const MANY: usize = 1 << 14;
 
 /// A folder in the clear.
 pub struct View {
@@ -84,6 +86,8 @@ pub struct View {
     writers_max: usize,
     /// All known inodes. Leaf lock.
     table: RwLock<Table>,
+    /// How often the kernel forgot one since memory was given back.
+    forgotten: AtomicUsize,
     descriptors: Descriptors,
     streams: Streams,
 }
@@ -116,6 +120,7 @@ impl View {
             options,
             daemon,
             table: RwLock::new(table),
+            forgotten: AtomicUsize::new(0),
             groups: rustix::process::getgroups()
                 .unwrap_or_default()
                 .into_iter()
@@ -145,6 +150,12 @@ impl View {
     pub fn forget(&self, node: NodeId, count: u64) {
         self.change_table(|table| table.forget(node, count));
         self.retry_held(node);
+        // Mostly many go at once: the kernel is short of memory, and so may be others.
+        if self.forgotten.fetch_add(1, Ordering::Relaxed) >= MANY {
+            self.forgotten.store(0, Ordering::Relaxed);
+            self.table.write().shrink();
+            crate::sys::memory::give_back();
+        }
     }
 
     /// The state of the filesystem below.

@@ -26,6 +26,7 @@ pub(super) struct Directory<'v> {
     pub(super) inode: Arc<Inode>,
     pub(super) id: DirId,
     handle: Handle<'v>,
+    access: Access,
 }
 
 /// A descriptor of an inode that is no regular file.
@@ -54,12 +55,12 @@ impl Directory<'_> {
     ///
     /// For entries that are known: who holds a descriptor of one needs no permission for the directory, and paths the kernel checks before it asks us.
     pub(super) fn search<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-        permitted(Mode::XUSR, &self.inode, self.fd(), action)
+        permitted(self.access, Mode::XUSR, &self.inode, self.fd(), action)
     }
 
     /// Calls `action`, which changes entries of the directory on our own behalf, with its descriptor.
     pub(super) fn alter<T>(&self, action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>) -> rustix::io::Result<T> {
-        permitted(Mode::WUSR | Mode::XUSR, &self.inode, self.fd(), action)
+        permitted(self.access, Mode::WUSR | Mode::XUSR, &self.inode, self.fd(), action)
     }
 
     /// As [`alter`](Self::alter), within a change of the directory that the caller has begun: it is not told of as another one.
@@ -73,7 +74,7 @@ impl Directory<'_> {
 
     /// Opens the directory to list it: by its link, for `.` would need permission to search it. Its mode may have changed since the application opened it.
     pub(super) fn open_listing(&self) -> rustix::io::Result<OwnedFd> {
-        permitted(Mode::RUSR, &self.inode, self.fd(), |fd| {
+        permitted(self.access, Mode::RUSR, &self.inode, self.fd(), |fd| {
             descriptor::reopen(fd, OFlags::RDONLY | OFlags::DIRECTORY)
         })
     }
@@ -96,15 +97,16 @@ impl Handle<'_> {
     }
 }
 
-/// Calls `action` with the descriptor of the directory `inode`; where its mode denies it to us, with the permission `grant` for a moment.
+/// Calls `action` with the descriptor of the directory `inode`; where its mode denies it to us, with the permission `grant` for a moment, unless nothing may be changed.
 fn permitted<T>(
+    access: Access,
     grant: Mode,
     inode: &Inode,
     dir: BorrowedFd<'_>,
     mut action: impl FnMut(BorrowedFd<'_>) -> rustix::io::Result<T>,
 ) -> rustix::io::Result<T> {
     match action(dir) {
-        Err(Errno::ACCESS) => {
+        Err(Errno::ACCESS) if access == Access::ReadWrite => {
             let _change = inode.change();
             descriptor::with_permission(dir, grant, || action(dir))
         }
@@ -113,7 +115,7 @@ fn permitted<T>(
 }
 
 /// Opens an inode at `place`, whose directory is `dir`; nothing when it is not there.
-fn open_in(inode: &Inode, place: &Place, dir: BorrowedFd<'_>, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>> {
+fn open_in(access: Access, inode: &Inode, place: &Place, dir: BorrowedFd<'_>, flags: OFlags) -> Result<Option<(OwnedFd, Stat)>> {
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // A fifo that has taken the file's place must not make us wait.
     let flags = if flags.contains(OFlags::PATH) {
@@ -121,7 +123,7 @@ fn open_in(inode: &Inode, place: &Place, dir: BorrowedFd<'_>, flags: OFlags) -> 
     } else {
         flags | OFlags::NONBLOCK
     };
-    let opened = permitted(Mode::XUSR, &place.parent, dir, |dir| {
+    let opened = permitted(access, Mode::XUSR, &place.parent, dir, |dir| {
         rustix::fs::openat(dir, place.name.entry(), flags, Mode::empty())
     })
     .and_then(|fd| {
@@ -192,6 +194,7 @@ impl View {
             inode: Arc::clone(inode),
             id,
             handle,
+            access: self.options.access,
         })
     }
 
@@ -350,7 +353,7 @@ impl View {
             }
         }
         match self.open_at_place(inode, OFlags::RDONLY) {
-            Err(Error::Os(Errno::ACCESS)) => {}
+            Err(Error::Os(Errno::ACCESS)) if self.options.access == Access::ReadWrite => {}
             opened => return opened.map(|(fd, stat)| (fd, stat, false)),
         }
         let (path, _) = self.open_at_place(inode, OFlags::PATH)?;
@@ -383,7 +386,10 @@ impl View {
         for _ in 0..TRIES {
             let moves = self.table.read().moves();
             for place in inode.places() {
-                match self.chain(&place.parent).and_then(|dir| open_in(inode, &place, dir.fd(), flags)) {
+                match self
+                    .chain(&place.parent)
+                    .and_then(|dir| open_in(self.options.access, inode, &place, dir.fd(), flags))
+                {
                     Ok(Some(opened)) => return Ok(opened),
                     Ok(None) => {}
                     // Perhaps by another of its names.
@@ -420,7 +426,7 @@ impl View {
             closed.push((std::mem::replace(&mut at, above), place));
         };
         for (dir, place) in closed.into_iter().rev() {
-            let Some((fd, _)) = open_in(&dir, &place, handle.fd(), OFlags::PATH)? else {
+            let Some((fd, _)) = open_in(self.options.access, &dir, &place, handle.fd(), OFlags::PATH)? else {
                 // If we are renaming it, who comes again finds it.
                 drop(dir.moving.lock());
                 return Err(Error::Stale);
@@ -430,6 +436,14 @@ impl View {
             handle = Handle::path(open)?;
         }
         Ok(handle)
+    }
+
+    /// Where an inode lies on disk: one of its places, where it has several.
+    ///
+    /// # Errors
+    /// ESTALE when it is not known.
+    pub fn on_disk(&self, node: NodeId) -> Result<PathBuf> {
+        Ok(self.path(&self.inode(node)?))
     }
 
     /// Where an inode lies in the vault, for messages. One that was made or replaced by us has no path of its own that the kernel would tell.

@@ -201,6 +201,11 @@ impl Table {
         std::mem::take(&mut self.dropped)
     }
 
+    /// Gives memory back that so many inodes do not need.
+    pub(super) fn shrink(&mut self) {
+        self.known.shrink_to(2 * self.known.len());
+    }
+
     /// Some inodes have left these places: their directories have children less, and go if nothing else needs them.
     fn released(&mut self, places: Vec<Place>) {
         let mut parents = Vec::new();

@@ -1,6 +1,7 @@
 //! The plain types of the view's operations.
 
 use rustix::fs::FileType;
+use std::ffi::CStr;
 
 /// Number of an inode in the view; what `stat` shows as `st_ino`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -168,6 +169,8 @@ pub struct DirEntry<'a> {
     pub kind: FileType,
     /// Its name.
     pub name: &'a [u8],
+    /// What the entry is called on disk.
+    pub stored: &'a CStr,
     /// For `readdirplus`, and only for entries other than `.` and `..`: its attributes; the kernel knows the inode from now on.
     pub entry: Option<Entry>,
 }

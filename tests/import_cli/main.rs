@@ -189,6 +189,16 @@ fn folders_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
+fn paths_are_counted() {
+    for (args, word) in [
+        (&["import", "F", "V"][..], "--recipe"),
+        (&["import", "--recipe", "F", "V", "W"], "FOLDER VAULT"),
+    ] {
+        run(&mut plainview(args)).expect(2, &[word]);
+    }
+}
+
+#[test]
 fn what_is_in_use_is_left_alone() {
     let scene = Scene::new(&small());
     let lock = |path: &Path, access| Lock::take(open(path).as_fd(), path, access).unwrap();

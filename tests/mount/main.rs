@@ -5,6 +5,7 @@
 //! ordinary user; without root, what needs it says SKIPPED, which fails in CI.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "here a panic is how a failure is reported")]
 
+mod access;
 mod check;
 mod cli;
 mod corpus;
@@ -15,6 +16,7 @@ mod faults;
 mod files;
 mod harness;
 mod harness_tests;
+mod keys;
 mod lifecycle;
 mod limits;
 mod mounted;
@@ -29,4 +31,5 @@ mod recovery;
 mod refusals;
 mod space;
 mod tamper;
+mod terminal;
 mod tree;

@@ -25,6 +25,11 @@ fn contents(n: u64) -> (Vec<u8>, Vec<u8>) {
     (before, after)
 }
 
+/// What file `n` holds that [`leave`] leaves behind, once that is recovered from.
+pub(crate) fn after(n: u64) -> Vec<u8> {
+    contents(n).1
+}
+
 /// Overwrites and syncs pieces of committed files, and leaves the daemon no time for a checkpoint.
 pub(crate) fn leave(vault: &Vault, who: Who) {
     let mounted = vault.mount_as(who, &[]);

@@ -68,13 +68,17 @@ fn a_changed_configuration_is_seen() {
         ("memory_kib = 8192", "memory_kib = 1"),
         ("[seal]", "[sealed]"),
         ("[[slot]]", "[[slot"),
-        ("kind = \"password\"", "kind = \"magic\""),
+        ("kind = \"password\"", "kind = \"Magic!\""),
     ];
     for (from, to) in edits {
         let vault = vault();
         edit_config(&vault, from, to);
         mount_fails(&vault, code::DAMAGED).says(&["plainview.toml"]);
     }
+    // A kind that a newer version may know.
+    let other = vault();
+    edit_config(&other, "kind = \"password\"", "kind = \"magic\"");
+    mount_fails(&other, code::WRONG_PASSWORD).says(&["is opened by a password"]);
     let vault = vault();
     fs::write(vault.path().join("plainview.toml"), b"").unwrap();
     mount_fails(&vault, code::DAMAGED);

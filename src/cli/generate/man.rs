@@ -21,14 +21,14 @@ pub(super) const CODES: [(&str, &str); 13] = [
         "9",
         "cannot mount: no /dev/fuse, no fusermount3, or the mount point is missing, not a directory, not empty or busy",
     ),
-    ("12", "wrong password"),
+    ("12", "wrong password, keyfile or recovery key"),
     ("13", "plainview.toml is damaged or forged"),
     ("14", "the vault has a newer format"),
     ("16", "recipe: the file that was to be made is there already"),
-    ("17", "import: not everything was imported; it can be run again"),
+    ("17", "import, export: not everything was copied; it can be run again"),
     (
         "26",
-        "check: damage was found, repaired or not; salvage: not everything could be read",
+        "check: damage was found, repaired or not; salvage, ls, cat, export: not everything could be read, for damage",
     ),
 ];
 

@@ -15,7 +15,11 @@ fn damage_is_refused_with_a_sentence() {
         ("\"encrypted\"", "\"Plain\"", "names are \"Plain\""),
         ("names", "shape = 1\nnames", "line 3: unknown field `shape`"),
         ("passes", "iterations = 1\npasses", "unknown field `iterations`"),
-        ("kind = \"password\"", "kind = \"\\u001bx\"", "slot 1: its kind is \"\\u{1b}x\""),
+        (
+            "kind = \"password\"",
+            "kind = \"\\u001bx\"",
+            "slot 1: \"\\u{1b}x\" is the name of no kind",
+        ),
         (
             "kind = \"password\"",
             "kind = \"keyfile\"",

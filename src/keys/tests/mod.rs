@@ -1,6 +1,9 @@
 //! Tests of `plainview.toml`: what is written, what is read, what opens it.
 
+mod change;
 mod damage;
+mod keyfile;
+mod recovery;
 mod tamper;
 
 use super::slot::WRAPPED_LEN;
@@ -92,7 +95,10 @@ fn created_then_read_then_unlocked() {
         assert_eq!(config.names(), names);
         assert_eq!(config.slots().len(), 1);
         assert_eq!(config.unlock(&password("pw")).unwrap().expose(), made.expose());
-        assert!(matches!(config.unlock(&password("pw ")).map(drop), Err(ConfigError::WrongPassword)));
+        assert!(matches!(
+            config.unlock(&password("pw ")).map(drop),
+            Err(ConfigError::Wrong("password"))
+        ));
         let metadata = fs::metadata(dir.path().join("plainview.toml")).unwrap();
         assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
     }
@@ -205,7 +211,7 @@ fn every_password_slot_is_tried() {
     }
     assert!(matches!(
         config.unlock(&password("three")).map(drop),
-        Err(ConfigError::WrongPassword)
+        Err(ConfigError::Wrong("password"))
     ));
 
     let config = parsed(
@@ -216,7 +222,7 @@ fn every_password_slot_is_tried() {
         },
         &master,
     );
-    assert!(matches!(config.unlock(&one).map(drop), Err(ConfigError::NoPasswordSlot)));
+    assert!(matches!(config.unlock(&one).map(drop), Err(ConfigError::NoSuchKind("password"))));
 }
 
 #[test]
@@ -231,7 +237,7 @@ fn a_slot_from_another_vault_opens_nothing() {
         },
         &master,
     );
-    assert!(matches!(config.unlock(&password).map(drop), Err(ConfigError::WrongPassword)));
+    assert!(matches!(config.unlock(&password).map(drop), Err(ConfigError::Wrong("password"))));
 }
 
 #[test]

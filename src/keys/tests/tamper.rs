@@ -21,7 +21,10 @@ fn what_is_changed_without_the_password_is_told_from_a_wrong_password() {
         let error = config.unlock(&password("pw")).map(drop).unwrap_err();
         assert!(is_damaged(&error), "{to}: {error}");
         assert!(error.to_string().contains("seal does not fit"), "{to}: {error}");
-        assert!(matches!(config.unlock(&password("px")).map(drop), Err(ConfigError::WrongPassword)));
+        assert!(matches!(
+            config.unlock(&password("px")).map(drop),
+            Err(ConfigError::Wrong("password"))
+        ));
     }
 }
 

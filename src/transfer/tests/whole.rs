@@ -39,7 +39,7 @@ fn everything_is_moved_as_it_is() {
         ..Summary::default()
     };
     assert_eq!(summary, expected);
-    let census = census(&pair.source(), &mut |_| ControlFlow::Continue(())).unwrap();
+    let census = census(&everything(&pair.source(), &pair.vault())[0], &mut |_| ControlFlow::Continue(()));
     assert_eq!((census.entries, census.bytes), (expected.seen, expected.bytes));
     let root = std::fs::File::open(pair.source.path()).unwrap();
     // The long name has a file of its own beside it.
@@ -85,7 +85,7 @@ fn again_it_only_compares() {
 fn bytes_are_told_twice_whether_copied_or_skipped() {
     let pair = Pair::new();
     plant(&pair.source());
-    let expected = 2 * census(&pair.source(), &mut |_| ControlFlow::Continue(())).unwrap().bytes;
+    let expected = 2 * census(&everything(&pair.source(), &pair.vault())[0], &mut |_| ControlFlow::Continue(())).bytes;
     for _ in 0..2 {
         let mut told = 0;
         pair.import_watched(Originals::Kept, &mut |event| {
@@ -209,7 +209,7 @@ fn deep_trees_take_no_stack_and_wide_ones_are_forgotten() {
     }
     drop(source);
     let (source, vault) = (pair.source(), pair.vault());
-    let (summary, end) = import(&source, &vault, Originals::Removed, &mut |event| {
+    let (summary, end) = transfer(everything(&source, &vault), policy(Originals::Removed), &mut |event| {
         assert!(!matches!(event, Event::Problem(..)), "{event:?}");
         ControlFlow::Continue(())
     });

@@ -1,10 +1,10 @@
-//! Removing what was imported, once everything that was made of it is durable.
+//! Removing what was copied, once everything that was made of it is durable.
 
-use super::known::Known;
 use super::tree::Frame;
-use super::{End, Halt, Import, Originals, Problem};
+use super::{End, Engine, Halt, Originals, Problem};
 use crate::error::Error;
 use crate::view::{Attr, Time};
+use crate::walk::Known;
 use rustix::io::Errno;
 use std::ops::ControlFlow;
 
@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 const WAITING_MAX: usize = 1000;
 const WAITING_BYTES_MAX: u64 = 256 << 20;
 
-/// An entry that is in the vault.
+/// An entry that is in the target.
 pub(super) struct Verified {
     name: Box<[u8]>,
     size: u64,
@@ -34,10 +34,10 @@ impl Verified {
     }
 }
 
-impl<'a> Import<'a> {
-    /// Books an entry that is in the vault.
+impl<'a> Engine<'a> {
+    /// Books an entry that is in the target.
     pub(super) fn verified(&mut self, frame: &mut Frame<'a>, verified: Verified) -> ControlFlow<End> {
-        match self.originals {
+        match self.policy.originals {
             Originals::Kept => ControlFlow::Continue(()),
             Originals::Removed => {
                 frame.verified.push(verified);
@@ -50,9 +50,9 @@ impl<'a> Import<'a> {
         }
     }
 
-    /// Removes the originals of what is in the vault.
+    /// Removes the originals of what is in the target.
     ///
-    /// The vault's directory gets its times before, and the source's gets them back afterwards: who is interrupted finds them in one of the two.
+    /// The target's directory gets its times before, and the source's gets them back afterwards: who is interrupted finds them in one of the two.
     pub(super) fn remove_verified(&mut self, frame: &mut Frame<'a>) -> ControlFlow<End> {
         let verified = std::mem::take(&mut frame.verified);
         if verified.is_empty() {
@@ -74,8 +74,8 @@ impl<'a> Import<'a> {
     /// Makes everything durable that was moved into a directory.
     fn settle(&mut self, frame: &Frame<'a>) -> Result<(), Halt> {
         self.change()?;
-        frame.times.set(&frame.vault)?;
-        self.sync_directory(&frame.vault)
+        frame.times.set(&frame.target)?;
+        self.sync_directory(&frame.target)
     }
 
     fn remove(&mut self, dir: &Known<'a>, verified: &Verified) -> Result<(), Halt> {

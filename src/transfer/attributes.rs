@@ -1,9 +1,9 @@
 //! What an entry has besides its contents: owner, mode, times, extended attributes, ACLs.
 
 use super::Problem;
-use super::known::Known;
 use crate::error::{self, Error};
 use crate::view::{Attr, Caller, SetAttr, SetTime, SetXattr, Time};
+use crate::walk::Known;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
@@ -35,7 +35,7 @@ impl Times {
         if other.modified < self.modified { other } else { self }
     }
 
-    /// Sets them in the vault.
+    /// Gives them to an entry.
     pub(super) fn set(self, entry: &Known<'_>) -> Result<(), Problem> {
         set(entry, &self.added_to(SetAttr::default())).map_err(Problem::Unwritable)
     }
@@ -49,23 +49,33 @@ impl Times {
     }
 }
 
-/// Gives `to`, an entry of the vault, the attributes of the original `from`, and these times.
+/// Gives `to`, an entry of the target, the attributes of the original `from`, and these times; returns the names of the extended attributes that it cannot have.
 ///
 /// The order matters: who is not root must set extended attributes before the mode takes the right to, and a new owner takes set-user-id and capabilities away.
-pub(super) fn copy(from: &Known<'_>, to: &Known<'_>, times: Times) -> Result<(), Problem> {
+pub(super) fn copy(from: &Known<'_>, to: &Known<'_>, times: Times) -> Result<Vec<Vec<u8>>, Problem> {
     let names = attribute_names(from).map_err(Problem::Unreadable)?;
     let is_acl = |name: &&Vec<u8>| ACLS.contains(&name.as_slice());
     let owner = change_owner(from, to).map_err(Problem::Unwritable)?;
-    for name in names.iter().filter(|name| !is_acl(name) && name.as_slice() != LABEL) {
-        copy_attribute(from, to, name)?;
-    }
+    let mut without = Vec::new();
+    let mut copy = |name: &Vec<u8>| match copy_attribute(from, to, name)? {
+        Taken::Yes => Ok::<(), Problem>(()),
+        Taken::No => {
+            without.push(name.clone());
+            Ok(())
+        }
+    };
+    names
+        .iter()
+        .filter(|name| !is_acl(name) && name.as_slice() != LABEL)
+        .try_for_each(&mut copy)?;
     // It may have got them from the directory that it is in.
     let inherited = attribute_names(to).map_err(Problem::Unwritable)?;
     for name in inherited.iter().filter(|name| is_acl(name) && !names.contains(name)) {
         to.view().removexattr(to.node(), name).map_err(Problem::Unwritable)?;
     }
-    set(to, &times.added_to(mode(from, owner))).map_err(Problem::Unwritable)?;
-    names.iter().filter(is_acl).try_for_each(|name| copy_attribute(from, to, name))
+    set_mode_and_times(from, to, owner, times)?;
+    names.iter().filter(is_acl).try_for_each(&mut copy)?;
+    Ok(without)
 }
 
 /// Whether an entry belongs to whom the original does.
@@ -75,7 +85,7 @@ enum Owner {
     Other,
 }
 
-/// Gives an entry the original's owner and group, as far as we may: root may.
+/// Gives an entry the original's owner and group, as far as we may, and the filesystem can: root may.
 fn change_owner(from: &Known<'_>, to: &Known<'_>) -> error::Result<Owner> {
     let now = to.view().getattr(to.node())?;
     let (uid, gid) = (from.attr.uid, from.attr.gid);
@@ -89,7 +99,8 @@ fn change_owner(from: &Known<'_>, to: &Known<'_>) -> error::Result<Owner> {
         ..SetAttr::default()
     };
     match set(to, &changes) {
-        Err(Error::Os(Errno::PERM)) if !is_root => {}
+        // Also what filesystems say that know no owners, or not these.
+        Err(Error::Os(Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP)) => {}
         changed => changed?,
     }
     let now = to.view().getattr(to.node())?;
@@ -100,15 +111,19 @@ fn change_owner(from: &Known<'_>, to: &Known<'_>) -> error::Result<Owner> {
     })
 }
 
-/// The mode to set: symlinks have none.
-fn mode(from: &Known<'_>, owner: Owner) -> SetAttr {
+/// Symlinks have no mode of their own. Where the filesystem knows no modes, the times are set all the same.
+fn set_mode_and_times(from: &Known<'_>, to: &Known<'_>, owner: Owner, times: Times) -> Result<(), Problem> {
     let perm = match owner {
         Owner::Same => from.attr.perm,
         Owner::Other => from.attr.perm & !SETID,
     };
-    SetAttr {
+    let changes = SetAttr {
         mode: (from.attr.kind != FileType::Symlink).then_some(u32::from(perm)),
         ..SetAttr::default()
+    };
+    match set(to, &times.added_to(changes)) {
+        Err(Error::Os(Errno::PERM | Errno::OPNOTSUPP)) => times.set(to),
+        set => set.map_err(Problem::Unwritable),
     }
 }
 
@@ -118,17 +133,27 @@ fn set(entry: &Known<'_>, changes: &SetAttr) -> error::Result<()> {
     entry.view().setattr(root, entry.node(), changes).map(drop)
 }
 
-fn copy_attribute(from: &Known<'_>, to: &Known<'_>, name: &[u8]) -> Result<(), Problem> {
+/// Whether a filesystem could take an attribute.
+enum Taken {
+    Yes,
+    No,
+}
+
+fn copy_attribute(from: &Known<'_>, to: &Known<'_>, name: &[u8]) -> Result<Taken, Problem> {
     let value = match from.view().getxattr(from.node(), name) {
         // Removed meanwhile, or not for us to read.
-        Err(Error::Os(Errno::NODATA)) => return Ok(()),
+        Err(Error::Os(Errno::NODATA)) => return Ok(Taken::Yes),
         value => value.map_err(Problem::Unreadable)?,
     };
     if to.view().getxattr(to.node(), name).is_ok_and(|there| there == value) {
-        return Ok(());
+        return Ok(Taken::Yes);
     }
-    let set = to.view().setxattr(to.node(), name, &value, SetXattr::Any);
-    set.map_err(Problem::Unwritable)
+    match to.view().setxattr(to.node(), name, &value, SetXattr::Any) {
+        Err(Error::Os(Errno::OPNOTSUPP)) => Ok(Taken::No),
+        // What only root may set, and on anything but files and directories nobody.
+        Err(Error::Os(Errno::PERM)) => Ok(Taken::No),
+        set => set.map(|()| Taken::Yes).map_err(Problem::Unwritable),
+    }
 }
 
 /// The names of an entry's extended attributes.

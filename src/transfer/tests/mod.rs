@@ -2,10 +2,11 @@
 
 mod faults;
 mod interrupted;
+mod local;
 mod whole;
 
 use super::*;
-use crate::keys::{MasterKey, Names};
+use crate::keys::{self, MasterKey};
 use crate::secret::Secret;
 use crate::vault::Vault;
 use crate::view::{Access, Attr, Fill, NodeId, Options, Origin, Ownership, Privileges, SetAttr, SetTime, SetXattr, Time};
@@ -16,13 +17,13 @@ use tempfile::TempDir;
 
 const ME: Caller = Caller { uid: 0, gid: 0 };
 /// A name like those that an import uses while something is half-made.
-const HALF_MADE: &[u8] = b".plainview-import-0123456789abcdef";
+const HALF_MADE: &[u8] = b".plainview-part-0123456789abcdef";
 
 fn open_view(dir: &Path, key: u8, access: Access) -> View {
-    open_named(dir, key, access, Names::Encrypted)
+    open_named(dir, key, access, keys::Names::Encrypted)
 }
 
-fn open_named(dir: &Path, key: u8, access: Access, names: Names) -> View {
+fn open_named(dir: &Path, key: u8, access: Access, names: keys::Names) -> View {
     let root = rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     let master = MasterKey::new(Secret::fill_with(|bytes| *bytes = [key; 32]));
     let options = Options {
@@ -73,7 +74,8 @@ impl Pair {
 
     fn import_watched(&self, originals: Originals, watch: Watch<'_>) -> (Summary, End, Vec<String>) {
         let mut said = Vec::new();
-        let (summary, end) = import(&self.source(), &self.vault(), originals, &mut |event| {
+        let (source, target) = (self.source(), self.vault());
+        let (summary, end) = transfer(everything(&source, &target), policy(originals), &mut |event| {
             if let Event::Problem(path, problem) = &event {
                 said.push(format!("{}: {problem}", path.display()));
             }
@@ -88,6 +90,24 @@ impl Pair {
         assert_eq!((said, end), (Vec::new(), End::Complete));
         assert_eq!((summary.conflicts, summary.failed), (0, 0));
         summary
+    }
+}
+
+/// All that one view shows, into the other.
+fn everything<'v>(source: &'v View, target: &'v View) -> Vec<Top<'v>> {
+    vec![Top {
+        source: Known::root(source).unwrap(),
+        names: Names::All,
+        target: Known::root(target).unwrap(),
+        path: PathBuf::new(),
+    }]
+}
+
+fn policy(originals: Originals) -> Policy {
+    Policy {
+        originals,
+        existing: Existing::Kept,
+        same: Same::Bytes,
     }
 }
 

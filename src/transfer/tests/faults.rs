@@ -135,7 +135,7 @@ fn what_cannot_be_read_back_gets_no_name() {
     put(&pair.source(), NodeId::ROOT, b"file", &[1; 500]);
     let (summary, end, said) = with_action_before_sync(&pair, || flip(&stored(pair.vault.path(), on_disk(500)), 100));
     assert_eq!((summary.files, summary.failed, end), (0, 1, End::Complete));
-    assert!(said[0].starts_with("file: cannot be read back from the vault: "), "{said:?}");
+    assert!(said[0].starts_with("file: cannot be read back: "), "{said:?}");
     assert_eq!(tree(&pair.vault()), BTreeMap::new());
     assert_eq!(names(&pair.source(), NodeId::ROOT), [b"file"]);
     pair.import_well(Originals::Removed);
@@ -189,14 +189,14 @@ fn a_vault_that_takes_nothing_ends_it_at_once() {
     plant(&pair.source());
     let (source, vault) = (pair.source(), open_view(pair.vault.path(), 2, Access::ReadOnly));
     let mut said = Vec::new();
-    let (summary, end) = import(&source, &vault, Originals::Removed, &mut |event| {
+    let (summary, end) = transfer(everything(&source, &vault), policy(Originals::Removed), &mut |event| {
         if let Event::Problem(path, problem) = event {
             said.push(format!("{}: {problem}", path.display()));
         }
         ControlFlow::Continue(())
     });
     assert_eq!((end, summary.failed, said.len()), (End::Failed, 1, 1));
-    assert!(said[0].starts_with("empty: cannot be put into the vault: "), "{said:?}");
+    assert!(said[0].starts_with("empty: cannot be written: "), "{said:?}");
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn a_source_that_cannot_be_changed_is_told_of_each_entry() {
     plant(&pair.source());
     let before = tree(&pair.source());
     let source = open_view(pair.source.path(), 1, Access::ReadOnly);
-    let mut not_removed = 0;
-    let (summary, end) = import(&source, &pair.vault(), Originals::Removed, &mut |event| {
+    let (vault, mut not_removed) = (pair.vault(), 0);
+    let (summary, end) = transfer(everything(&source, &vault), policy(Originals::Removed), &mut |event| {
         not_removed += u64::from(matches!(event, Event::Problem(_, Problem::NotRemoved(_))));
         ControlFlow::Continue(())
     });
@@ -222,8 +222,10 @@ fn a_name_that_the_vault_cannot_have_is_told() {
     put(&source, NodeId::ROOT, b"plainview.mine", b"x");
     mkdir(&source, NodeId::ROOT, b"plainview.directory");
     put(&source, NodeId::ROOT, b"fine", b"y");
-    let vault = open_named(pair.vault.path(), 2, Access::ReadWrite, Names::Plain);
-    let (summary, end) = import(&source, &vault, Originals::Removed, &mut |_| ControlFlow::Continue(()));
+    let vault = open_named(pair.vault.path(), 2, Access::ReadWrite, keys::Names::Plain);
+    let (summary, end) = transfer(everything(&source, &vault), policy(Originals::Removed), &mut |_| {
+        ControlFlow::Continue(())
+    });
     assert_eq!((summary.files, summary.failed, end), (1, 2, End::Complete));
     let on_disk: Vec<_> = fs::read_dir(pair.vault.path())
         .unwrap()

@@ -18,7 +18,9 @@ fn killed_at(pair: &Pair, originals: Originals, at: u32) -> bool {
         }
         ControlFlow::Continue(())
     };
-    match catch_unwind(AssertUnwindSafe(|| import(&source, &vault, originals, &mut watch))) {
+    match catch_unwind(AssertUnwindSafe(|| {
+        transfer(everything(&source, &vault), policy(originals), &mut watch)
+    })) {
         Ok(_) => false,
         Err(panic) if panic.is::<Killed>() => true,
         Err(panic) => resume_unwind(panic),
@@ -102,10 +104,10 @@ fn what_is_half_made_is_recognised() {
     put(&source, sub, HALF_MADE, b"a name like any other");
     put(&source, sub, b"file", b"");
     let others = [
-        &b".plainview-import-"[..],
-        b".plainview-import-0123456789abcde",
-        b".plainview-import-0123456789abcdefg",
-        b".plainview-import-0123456789ABCDEF",
+        &b".plainview-part-"[..],
+        b".plainview-part-0123456789abcde",
+        b".plainview-part-0123456789abcdefg",
+        b".plainview-part-0123456789ABCDEF",
         b"plainview-import-0123456789abcdef",
     ];
     let there = mkdir(&vault, NodeId::ROOT, b"sub");
@@ -114,9 +116,9 @@ fn what_is_half_made_is_recognised() {
             put(&vault, dir, name, b"");
         }
     }
-    mkdir(&vault, NodeId::ROOT, b".plainview-import-fedcba9876543210");
+    mkdir(&vault, NodeId::ROOT, b".plainview-part-fedcba9876543210");
     put(&vault, NodeId::ROOT, HALF_MADE, b"half");
-    vault.symlink(ME, there, b".plainview-import-0000000000000000", b"x").unwrap();
+    vault.symlink(ME, there, b".plainview-part-0000000000000000", b"x").unwrap();
     let summary = pair.import_well(Originals::Kept);
     assert_eq!((summary.files, summary.directories), (2, 0));
     let vault = pair.vault();

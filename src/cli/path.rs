@@ -1,0 +1,132 @@
+//! `plainview path`.
+
+use super::PathArgs;
+use super::access::{self, Opened};
+use super::check_lines::Text;
+use super::copying::print_json;
+use super::exit::Failure;
+use super::export::not_there;
+use super::ls_lines::print_name;
+use crate::mount;
+use crate::name::{EntryKind, NameCipher, RESERVED};
+use crate::walk::{Known, Last, Listed, NotThere, PlainPath, find};
+use serde::Serialize;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Runs the command. One path that leads nowhere does not keep the others from being told.
+pub(super) fn run(args: &PathArgs) -> Result<(), Failure> {
+    mount::start_logging();
+    let opened = access::to_read_names(&args.vault, &args.unlock)?;
+    let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
+    let mut last: Option<Failure> = None;
+    for path in &args.paths {
+        let found = match args.reverse {
+            false => in_vault(&root, &PlainPath::new(path)),
+            true => in_the_clear(&root, path, &opened, &args.vault),
+        };
+        match found {
+            Ok(found) => tell(path, &found, args)?,
+            Err(failure) => {
+                if let Some(before) = last.replace(failure) {
+                    before.report();
+                }
+            }
+        }
+    }
+    last.map_or(Ok(()), Err)
+}
+
+/// A path, and what it is on the other side.
+#[derive(Serialize)]
+struct Line {
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_base64: Option<String>,
+    vault_path: Option<String>,
+}
+
+fn tell(given: &OsStr, found: &[u8], args: &PathArgs) -> Result<(), Failure> {
+    if !args.json {
+        return print_name(found);
+    }
+    let (plain, stored) = if args.reverse {
+        (found, given.as_bytes())
+    } else {
+        (given.as_bytes(), found)
+    };
+    let (plain, stored) = (Text::of(plain), Text::of(stored));
+    print_json(&Line {
+        path: plain.text,
+        path_base64: plain.base64,
+        vault_path: stored.text,
+    })
+}
+
+/// Where a path in the clear lies in the vault, from its root on.
+fn in_vault(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, Failure> {
+    let failed = |error: NotThere| not_there(path, &error);
+    let found = find(root, path, Last::Itself).map_err(failed)?;
+    let view = root.view();
+    let place = |known: &Known<'_>| view.on_disk(known.node()).map_err(|error| failed(error.into()));
+    let (top, place) = (place(root)?, place(&found)?);
+    let relative = place.strip_prefix(&top).unwrap_or(&place);
+    let shown = if relative.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        relative
+    };
+    Ok(shown.as_os_str().as_bytes().to_vec())
+}
+
+/// What a path in the vault is in the clear. One that begins with the path by which the vault was named need not be absolute.
+fn in_the_clear(root: &Known<'_>, path: &OsStr, opened: &Opened, vault: &Path) -> Result<Vec<u8>, Failure> {
+    let (given, failed) = (Path::new(path), |what: String| {
+        Failure::other(format!("{}: {what}", path.display()))
+    });
+    let inside = given.is_relative().then(|| open_names(root, &PlainPath::new(path)));
+    match (inside, below(given, opened, vault)) {
+        (Some(Ok(found)), _) => Ok(found),
+        (_, Some(below)) => open_names(root, &PlainPath::new(below.as_os_str())).map_err(failed),
+        (Some(Err(what)), None) => Err(failed(what)),
+        (None, None) => Err(failed(format!("it does not lie in {}", vault.display()))),
+    }
+}
+
+/// The path from the vault's directory on, if it is one that leads there.
+fn below(path: &Path, opened: &Opened, vault: &Path) -> Option<PathBuf> {
+    let by_name = [vault, &opened.place.path].iter().find_map(|top| path.strip_prefix(top).ok());
+    by_name.map(Path::to_owned).or_else(|| {
+        let real = path.canonicalize().ok()?;
+        Some(real.strip_prefix(&opened.place.path).ok()?.to_owned())
+    })
+}
+
+/// The names in the clear of a path in the vault; or why there are none.
+fn open_names(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, String> {
+    let mut way = PlainPath::default();
+    for stored in path.names() {
+        let dir = find(root, &way, Last::Itself).map_err(|error| error.to_string())?;
+        let entries = dir.list().map_err(|error| NotThere::from(error).to_string())?;
+        let Some(entry) = entries.into_iter().find(|entry| is_stored_as(entry, stored)) else {
+            let what = if stored.starts_with(RESERVED) {
+                "it is one of plainview's own files, or not there"
+            } else {
+                "there is no such file or directory in the vault, or its name does not decode"
+            };
+            return Err(what.to_owned());
+        };
+        way = way.join(&entry.name);
+    }
+    Ok(way.to_bytes())
+}
+
+/// Whether `stored` is what an entry is called on disk, or, where that is long, the file beside it.
+fn is_stored_as(entry: &Listed, stored: &[u8]) -> bool {
+    entry.stored.to_bytes() == stored
+        || match NameCipher::classify(&entry.stored) {
+            EntryKind::Long { name_file } => name_file.to_bytes() == stored,
+            EntryKind::Short | EntryKind::Reserved => false,
+        }
+}

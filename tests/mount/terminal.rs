@@ -1,0 +1,109 @@
+//! A person at a terminal: a command runs on a pseudo-terminal of its own, and what it asks is answered.
+
+use crate::harness::{PATIENCE, wait_for};
+use crate::people::{Who, start};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::time::Instant;
+
+/// What a person saw.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// The exit code; -1 when a signal ended it.
+    pub(crate) code: i32,
+    /// Everything on the screen, with the line ends of a file.
+    pub(crate) text: String,
+}
+
+impl Seen {
+    /// Checks the exit code.
+    #[track_caller]
+    pub(crate) fn code(self, expected: i32) -> Self {
+        assert_eq!(self.code, expected, "{}", self.text);
+        self
+    }
+
+    /// Checks that each of `parts` was on the screen.
+    #[track_caller]
+    pub(crate) fn says(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.text.contains(part), "no {part:?} in\n{}", self.text);
+        }
+        self
+    }
+
+    /// Checks that none of `parts` was on the screen.
+    #[track_caller]
+    pub(crate) fn hides(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(!self.text.contains(part), "{part:?} in\n{}", self.text);
+        }
+        self
+    }
+}
+
+/// Runs `command`, as whoever runs the tests, at a terminal: waits for each question in turn, and types the answer when it cannot be seen.
+#[track_caller]
+pub(crate) fn at_terminal(command: &Command, dialogue: &[(&str, &str)]) -> Seen {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    // It makes the terminal its own, which needs a new session.
+    let mut session = Who::me().command("setsid");
+    session
+        .args(["--ctty", "--wait"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    session.stdin(terminal.try_clone().unwrap());
+    session.stdout(terminal.try_clone().unwrap());
+    session.stderr(terminal);
+    let mut child = start(&mut session).unwrap();
+    // It holds the descriptors that the child got.
+    drop(session);
+    let mut seen = String::new();
+    let mut from = 0;
+    for (question, answer) in dialogue {
+        while !seen[from..].contains(question) {
+            assert!(read(&controller, &mut seen), "it ended, and never asked {question:?}:\n{seen}");
+        }
+        from = seen.len();
+        wait_for("the echo to be off", || {
+            !tcgetattr(&controller).unwrap().local_modes.contains(LocalModes::ECHO)
+        });
+        rustix::io::write(&controller, format!("{answer}\n").as_bytes()).unwrap();
+    }
+    while read(&controller, &mut seen) {}
+    let code = child.wait().unwrap().code().unwrap_or(-1);
+    Seen {
+        code,
+        text: seen.replace("\r\n", "\n"),
+    }
+}
+
+/// Adds what comes next; false at the end, when nobody has the terminal open any more.
+#[track_caller]
+fn read(controller: &OwnedFd, seen: &mut String) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    let mut fds = [PollFd::new(controller, PollFlags::IN)];
+    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+    while poll(&mut fds, Some(&second)) == Ok(0) {
+        assert!(Instant::now() < deadline, "nothing came for {PATIENCE:?} after:\n{seen}");
+    }
+    let mut bytes = [0; 4096];
+    match rustix::io::read(controller, &mut bytes) {
+        Ok(count) => {
+            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            count > 0
+        }
+        Err(rustix::io::Errno::INTR) => true,
+        // EIO: the other end was closed.
+        Err(_) => false,
+    }
+}
