@@ -150,7 +150,7 @@ mod tests {
         for (name, page) in &pages {
             let page = String::from_utf8(page.clone()).unwrap();
             assert!(page.contains(".SH \"EXIT STATUS\""), "{name}");
-            assert!(!page.contains("background\\-child") && !page.contains("generate"), "{name}");
+            assert!(!page.contains("background\\-child") && !name.contains("generate"), "{name}");
         }
     }
 
