@@ -2,14 +2,14 @@
 # Runs everything that has to hold: formatting, lints, documentation, unit tests, test vectors, and the tests on real mounts.
 #
 #     scripts/test.sh             all suites, whatever fails
-#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount counts pjdfstest fsx
+#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount counts package pjdfstest fsx
 #
 # Best run as root, who can play an ordinary user as well (CI is root); as an ordinary user, what needs root says SKIPPED. With CI=true, a skip is a
 # failure. Leaves nothing mounted. Ends with a line for each suite and one for all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all=(fmt clippy doc decoder unit mount counts pjdfstest fsx)
+all=(fmt clippy doc decoder unit mount counts package pjdfstest fsx)
 suites=("$@")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
@@ -66,10 +66,11 @@ cargo_tests() { # suite, arguments of cargo test...
     report "$suite" $((ok > skips ? ok - skips : 0)) "$bad" "$skips"
 }
 
-# A suite of others, in its short form: it tells its counts itself. Its temporary directory is its own, since sockets want short paths.
-posix_suite() { # suite
+# A suite that tells its counts itself.
+counted() { # suite, command...
     local suite=$1 log="$work/$1.log" counts
-    scripts/suites.sh --short "$suite" 2>&1 | tee "$log" | grep -v "^$suite: "
+    shift
+    "$@" 2>&1 | tee "$log" | grep -v "^$suite: "
     counts="$(sed -nE "s/^$suite: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p" "$log")"
     # It did not come to its end.
     # shellcheck disable=SC2086
@@ -107,7 +108,9 @@ for suite in "${suites[@]}"; do
         unit) cargo_tests unit --lib --bins "${unmounted[@]}" --no-fail-fast ;;
         mount) cargo_tests mount --test mount -- --test-threads=2 ;;
         counts) counts || report counts 0 1 0 ;;
-        pjdfstest | fsx) posix_suite "$suite" ;;
+        package) TMPDIR="$work/tmp" counted package scripts/package-test.sh ;;
+        # Those of others, in their short form. Their temporary directory is their own, since sockets want short paths.
+        pjdfstest | fsx) counted "$suite" scripts/suites.sh --short "$suite" ;;
         *)
             echo "no such suite: $suite (there are: ${all[*]})" >&2
             exit 2

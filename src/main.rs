@@ -1,11 +1,10 @@
 //! plainview: parse, run one command, print the error, leave with its exit code.
 
-use clap::Parser;
-use plainview::cli::{self, Cli};
+use plainview::cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match cli::run(&Cli::parse()) {
+    match cli::start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report();

@@ -2,7 +2,8 @@
 
 use super::exit::Failure;
 use super::{
-    CatArgs, CheckArgs, ExportArgs, ImportArgs, KdfArgs, KeyCommand, LsArgs, PasswdArgs, PathArgs, SalvageArgs, UnlockArgs, journal,
+    CatArgs, CheckArgs, ExportArgs, GenerateCommand, ImportArgs, KdfArgs, KeyCommand, LsArgs, PasswdArgs, PathArgs, SalvageArgs,
+    UnlockArgs, journal,
 };
 use crate::password::{self, Asking, Password, Source};
 use crate::recipe::{KeyError, RecipeKey};
@@ -65,6 +66,9 @@ pub enum Command {
     Key(KeyCommand),
     /// Change a password of a vault
     Passwd(PasswdArgs),
+    /// Write man pages or completions, for packages
+    #[command(subcommand, hide = true)]
+    Generate(GenerateCommand),
 }
 
 /// Arguments of `plainview init`.

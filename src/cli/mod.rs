@@ -13,6 +13,8 @@ mod check_lines;
 mod copying;
 pub mod exit;
 mod export;
+mod generate;
+mod helper;
 mod import;
 mod import_recipe;
 mod info;
@@ -37,15 +39,32 @@ mod unlock;
 pub use access_args::*;
 pub use args::*;
 pub use check_args::*;
+pub use generate::GenerateCommand;
 pub use key_args::*;
 pub use unlock::UnlockArgs;
 
+use clap::Parser;
 use exit::{Code, Failure};
+use helper::Form;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+
+/// Reads the arguments of this process and runs the command, also where it was called as a helper of mount(8) or umount(8). Where the arguments are wrong, it ends the process.
+///
+/// # Errors
+/// As for [`run`].
+pub fn start() -> Result<(), Failure> {
+    let words: Vec<_> = std::env::args_os().collect();
+    match Form::of(words.first().map(OsString::as_os_str)) {
+        Form::Plainview => run(&Cli::parse_from(words)),
+        Form::Mount => helper::mount(words),
+        Form::Umount => helper::umount(words),
+    }
+}
 
 /// Runs the command.
 ///
@@ -67,6 +86,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Salvage(args) => salvage::run(args),
         Command::Key(command) => key::run(command),
         Command::Passwd(args) => passwd::run(args),
+        Command::Generate(command) => generate::run(command),
     }
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The argument that makes this program the child of a start in the background.
-const CHILD: &str = "--background-child";
+pub(super) const CHILD: &str = "--background-child";
 /// Most descriptors that a view is given: what is open in it at one time, and some to spare.
 const DESCRIPTORS: usize = 1000;
 /// Descriptors for everything else: the device, once per thread, the lock, and what a request opens in passing.

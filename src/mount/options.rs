@@ -83,7 +83,7 @@ const IGNORED: [&str; 13] = [
 ];
 
 /// The same, with something behind the word. The name that is shown is always the vault's path: it is how the vault is found again when it is unmounted.
-const IGNORED_PREFIXES: [&str; 5] = ["x-", "X-", "comment=", "user=", "fsname="];
+const IGNORED_PREFIXES: [&str; 6] = ["x-", "X-", "comment=", "user=", "fsname=", "uhelper="];
 
 impl Options {
     /// Reads the words of the list; later ones win.
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_mount_passes_on_is_taken() {
-        let list = "rw,defaults,auto,noauto,user,users,nouser,owner,nofail,_netdev,x-systemd.automount,comment=a b,fsname=x,subtype=plainview,default_permissions";
+        let list = "rw,defaults,auto,noauto,user,users,nouser,owner,nofail,_netdev,x-systemd.automount,comment=a b,fsname=x,uhelper=plainview,subtype=plainview,default_permissions";
         assert_eq!(parse(list), parse(""));
     }
 
