@@ -43,7 +43,7 @@ pub fn keeping_privileges<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> Result
     let before = stat.st_mode;
     // Without the right to execute, the group's bit is not about privileges and stays.
     let taken = if before & 0o010 == 0 { SETUID } else { SETID };
-    let _moment = passing::begin(&stat, before & !taken);
+    let _moment = passing::begin(fd, &stat, before & !taken);
     let result = action();
     if rustix::fs::fstat(fd)?.st_mode != before {
         // Of a file that is not ours, what we must not give back is not there to be misused.
@@ -116,7 +116,7 @@ pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMu
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(denied);
     }
-    let _moment = passing::begin(&stat, stat.st_mode | grant.bits());
+    let _moment = passing::begin(fd, &stat, stat.st_mode | grant.bits());
     put(fd, mode | grant)?;
     let result = action();
     if let Err(error) = put(fd, mode) {
