@@ -5,7 +5,7 @@ use super::leftovers;
 use super::model::{Model, PAGE};
 use super::work::{Op, Synced, long, save};
 use crate::harness::{Mounted, Options, Vault, errno};
-use crate::people::{root_or_skip, run, run_unmount};
+use crate::people::{root_or_skip, run_unmount};
 use crate::places::SmallFilesystem;
 use rustix::io::Errno;
 use std::fs::OpenOptions;

@@ -9,7 +9,7 @@ use super::strace::{Fault, Log, Strace, When, strace_or_skip};
 use super::work::{Op, steps};
 use crate::differential::{seed, variable};
 use crate::harness::{Mounted, Options, Vault, wait_for};
-use crate::people::{run, run_unmount, start};
+use crate::people::{run_unmount, start};
 use crate::places::mount_at;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
