@@ -41,15 +41,21 @@ impl Journal {
         let _checkpoints = self.checkpoints.lock();
         for _ in 0..ROUNDS {
             // What failed, the checkpoint does again, and tells.
-            if self.write_back(LITTLE).unwrap_or(0) < MUCH {
+            if self.write_back_alone(LITTLE).unwrap_or(0) < MUCH {
                 break;
             }
         }
         self.checkpoint_alone()
     }
 
-    /// Writes back what is committed, if it is no less than `least` bytes. Returns how many there were. `checkpoints` is held.
+    #[cfg(test)]
     pub(crate) fn write_back(&self, least: u64) -> Result<u64> {
+        let _checkpoints = self.checkpoints.lock();
+        self.write_back_alone(least)
+    }
+
+    /// Writes back what is committed, if it is no less than `least` bytes. Returns how many there were. `checkpoints` is held.
+    fn write_back_alone(&self, least: u64) -> Result<u64> {
         let Some(log) = self.log_if_begun() else { return Ok(0) };
         for (file, kept) in self.enrolled() {
             file.sync_changes(&*kept)?;

@@ -74,6 +74,33 @@ fn what_is_cut_while_it_is_written_back_does_not_come_back() {
     }
 }
 
+/// The same between two batches.
+#[test]
+fn what_was_cut_before_it_is_written_back_is_not_written() {
+    let len = 520 << 10;
+    let scene = Arc::new(Scene::new(&vec![1; 3 * len]));
+    for piece in 0..3 {
+        scene.write(piece * len, &vec![2; len]).unwrap();
+    }
+    scene.sync().unwrap();
+    let (told, tell) = channel();
+    let writer = Arc::clone(&scene);
+    scene.world.at_next(At::Write, scene.sim.ino, move || {
+        let (writing, end) = beside(move || {
+            writer.resize(100).unwrap();
+            writer.write(100, &vec![5; 2 * len]).unwrap();
+        });
+        let _ = end.recv_timeout(SHORT);
+        told.send(writing).unwrap();
+    });
+    scene.journal.write_back(0).unwrap();
+    tell.recv_timeout(LONG).unwrap().join().unwrap();
+    let expected = [vec![2; 100], vec![5; 2 * len]].concat();
+    assert!(scene.bytes() == expected);
+    scene.journal.checkpoint().unwrap();
+    assert!(scene.on_disk() == expected && scene.after_power_cut() == expected);
+}
+
 #[test]
 fn writing_back_leaves_the_time_of_modification_also_when_it_fails() {
     for after in 0..12 {
