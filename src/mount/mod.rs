@@ -16,6 +16,7 @@ mod options;
 mod point;
 mod serve;
 mod table;
+mod told;
 mod umount;
 
 pub use background::{Started, follow_parent, start as start_in_background};
@@ -24,6 +25,7 @@ pub use lock::Lock;
 pub use logging::start as start_logging;
 pub use options::{Audience, Options, parse_idle};
 pub use point::MountPoint;
-pub use serve::{Place, Start, serve};
+pub use serve::{Kind, Place, Start, serve};
 pub use table::is_mount_of;
+pub use told::{DamageTold, IdleTold, JournalTold, Told};
 pub use umount::umount;
