@@ -164,7 +164,8 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
         Error::Lock(..)
         | Error::Background(_)
         | Error::NotMounted(_)
-        | Error::Busy(_)
+        | Error::NothingMounted { .. }
+        | Error::Busy { .. }
         | Error::CannotUnmount(..)
         | Error::NotDurable { .. } => Code::Other,
     };
