@@ -51,7 +51,8 @@ fn block(status: &Status, users: &str, now: Duration) -> String {
     };
     let mut rows = vec![
         (source_word(told), status.vault.display().to_string()),
-        ("daemon", format!("{} of {user}", daemon(status))),
+        ("user", user),
+        ("daemon", daemon(status)),
         ("access", access(status)),
     ];
     rows.extend(told.into_iter().flat_map(|told| told_rows(told, now)));
@@ -75,11 +76,11 @@ fn source_word(told: Option<&Told>) -> &'static str {
 fn daemon(status: &Status) -> String {
     match &status.state {
         State::Running(told) => format!("process {}", told.pid),
-        State::Dead => "gone (plainview umount removes what is left)".to_owned(),
-        State::Silent => "one that does not answer".to_owned(),
-        State::Denied => "one that tells only its owner and root more".to_owned(),
-        State::Covered => "one that cannot be asked, for something else is mounted over it,".to_owned(),
-        State::Unknown(why) => format!("one that tells nothing ({why})"),
+        State::Dead => "is gone: plainview umount removes what is left of the mount".to_owned(),
+        State::Silent => "does not answer".to_owned(),
+        State::Denied => "tells more to its user and root only".to_owned(),
+        State::Covered => "cannot be asked: something else is mounted over it".to_owned(),
+        State::Unknown(why) => format!("tells nothing: {why}"),
     }
 }
 
@@ -119,7 +120,7 @@ fn fill(journal: JournalTold) -> String {
 
 fn end(idle: IdleTold) -> String {
     let [left, limit] = [idle.left, idle.limit].map(|seconds| HumanDuration(Duration::from_secs(seconds)));
-    format!("ends in {left} when nobody uses it, {limit} after its last use")
+    format!("ends in {left} if nobody uses it until then, of {limit}")
 }
 
 fn open_files(status: &Status) -> String {
@@ -128,7 +129,11 @@ fn open_files(status: &Status) -> String {
         1 => "1 process".to_owned(),
         count => format!("{count} processes"),
     };
-    let hidden = if holders.hidden { ", and perhaps others that only root can see" } else { "" };
+    let hidden = if holders.hidden {
+        ", and perhaps others that only root can see"
+    } else {
+        ""
+    };
     match holders.processes.is_empty() {
         true if holders.hidden => "none that can be seen; only root sees those of others".to_owned(),
         true => "none".to_owned(),

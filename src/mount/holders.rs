@@ -160,7 +160,11 @@ mod tests {
         assert_eq!(holders.to_string(), "\n  7 vim: working directory, 2 open files");
         assert_eq!(holders.open_files(), 2);
         holders.hidden = true;
-        assert!(holders.to_string().ends_with("\n  and perhaps processes of other users, which only root can see"));
+        assert!(
+            holders
+                .to_string()
+                .ends_with("\n  and perhaps processes of other users, which only root can see")
+        );
         holders.processes = (0..13).map(|pid| process(pid, &[Use::Open(1)])).collect();
         let text = holders.to_string();
         assert_eq!(text.lines().count(), 1 + NAMED + 2);

@@ -87,7 +87,11 @@ fn holder(vault: &Path) -> Option<u32> {
 
 fn of(mounts: &[&Mount], all: &[Mount]) -> Vec<Status> {
     let is_seen = |mount: &Mount| table::at(all, &mount.point).is_some_and(|seen| seen.id == mount.id);
-    let seen: Vec<_> = mounts.iter().filter(|mount| is_seen(mount)).map(|mount| mount.point.as_path()).collect();
+    let seen: Vec<_> = mounts
+        .iter()
+        .filter(|mount| is_seen(mount))
+        .map(|mount| mount.point.as_path())
+        .collect();
     let mut answers = told::ask(&seen, PATIENCE).into_iter();
     let holders = holders::of(mounts, all);
     let status = |(mount, holders): (&&Mount, Holders)| Status {

@@ -176,7 +176,10 @@ mod tests {
         assert_eq!((mounts[2].uid(), mounts[2].allows_others()), (None, false));
         let bind = b"40 22 0:51 /sub /mnt/e ro - fuse.plainview /v rw,user_id=1000,group_id=1000,allow_other\n";
         let bind = &parse(bind)[0];
-        assert_eq!((bind.uid(), bind.allows_others(), bind.is_whole, bind.read_only), (Some(1000), true, false, true));
+        assert_eq!(
+            (bind.uid(), bind.allows_others(), bind.is_whole, bind.read_only),
+            (Some(1000), true, false, true)
+        );
     }
 
     #[test]

@@ -96,11 +96,7 @@ impl Look {
         let namespace = link(pid, "ns/mnt")?;
         let is_ours = fs::read_link("/proc/self/ns/mnt").is_ok_and(|ours| ours == namespace);
         let numbers = namespaces.entry(namespace).or_insert_with(|| numbers(pid, places));
-        for (what, one) in [
-            ("exe", Use::Program),
-            ("cwd", Use::WorkingDirectory),
-            ("root", Use::RootDirectory),
-        ] {
+        for (what, one) in [("exe", Use::Program), ("cwd", Use::WorkingDirectory), ("root", Use::RootDirectory)] {
             if let Some(index) = target(pid, what, places, is_ours) {
                 look.uses[index].push(one);
             }
@@ -132,7 +128,11 @@ fn numbers(pid: u32, places: &[Place]) -> HashMap<u64, usize> {
 /// The place that a link of a process leads to. In our own namespace, its text says whether it is worth a look.
 fn target(pid: u32, what: &str, places: &[Place], is_ours: bool) -> Option<usize> {
     let text = link(pid, what).ok()?;
-    if is_ours && !places.iter().any(|place| text.as_os_str().as_bytes().starts_with(place.point.as_os_str().as_bytes())) {
+    if is_ours
+        && !places
+            .iter()
+            .any(|place| text.as_os_str().as_bytes().starts_with(place.point.as_os_str().as_bytes()))
+    {
         return None;
     }
     let flags = AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
@@ -205,7 +205,9 @@ mod tests {
     fn what_a_process_uses_is_found() {
         let open_directory = fs::File::open("/proc/self").unwrap();
         let mounts = table::read().unwrap();
-        let Some(mount) = table::at(&mounts, Path::new("/proc")) else { return };
+        let Some(mount) = table::at(&mounts, Path::new("/proc")) else {
+            return;
+        };
         let places = [Place::of(mount)];
         let look = Look::at(std::process::id(), &places, &mut HashMap::new()).unwrap();
         assert!(matches!(look.uses[0][..], [Use::Open(1..)]), "{:?}", look.uses);
