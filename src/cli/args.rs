@@ -191,6 +191,9 @@ pub struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Ask the daemon of the mount at the path; only ever given by the program itself.
+    #[arg(long, hide = true, requires = "path")]
+    pub pass_on: bool,
     /// Only what is mounted there, or is the vault there
     #[arg(value_name = "MOUNTPOINT|VAULT")]
     pub path: Option<PathBuf>,

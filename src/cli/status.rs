@@ -11,9 +11,16 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The argument that makes this program pass on what one daemon says.
+const PASS_ON: &str = "--pass-on";
+
 /// Runs the command.
 pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
-    let statuses = mount::statuses(args.path.as_deref()).map_err(|error| super::mount::failure(&error))?;
+    if let (true, Some(path)) = (args.pass_on, &args.path) {
+        mount::pass_on(path);
+        return Ok(());
+    }
+    let statuses = mount::statuses(args.path.as_deref(), PASS_ON).map_err(|error| super::mount::failure(&error))?;
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     if args.json {
         let lines: Vec<_> = statuses.iter().map(|status| Line::of(status, &users)).collect();

@@ -31,5 +31,5 @@ pub use point::MountPoint;
 pub use serve::{Kind, Place, Start, serve};
 pub use status::{State, Status, statuses};
 pub use table::is_mount_of;
-pub use told::{DamageTold, IdleTold, JournalTold, Told};
+pub use told::{DamageTold, IdleTold, JournalTold, Told, pass_on};
 pub use umount::{Unmounted, WhenBusy, umount};

@@ -49,11 +49,11 @@ pub enum State {
     Unknown(String),
 }
 
-/// All mounts, or those on the path `named`, or of the vault that is there.
+/// All mounts, or those on the path `named`, or of the vault that is there. `mark` is the argument of `plainview status` that makes it [`pass_on`](super::pass_on) what a daemon says.
 ///
 /// # Errors
 /// That there is none where one is named.
-pub fn statuses(named: Option<&Path>) -> Result<Vec<Status>, Error> {
+pub fn statuses(named: Option<&Path>, mark: &str) -> Result<Vec<Status>, Error> {
     let all = table::read().map_err(Error::NoTable)?;
     let named = named.map(|path| (path, point::canonical(path).unwrap_or_else(|_| path.to_owned())));
     let is_meant = |mount: &Mount| match &named {
@@ -66,7 +66,7 @@ pub fn statuses(named: Option<&Path>) -> Result<Vec<Status>, Error> {
             path: path.to_owned(),
             holder: holder(path),
         }),
-        Some(_) | None => Ok(of(&found, &all)),
+        Some(_) | None => Ok(of(&found, &all, mark)),
     }
 }
 
@@ -85,14 +85,14 @@ fn holder(vault: &Path) -> Option<u32> {
     lock::held_by(root.as_fd())
 }
 
-fn of(mounts: &[&Mount], all: &[Mount]) -> Vec<Status> {
+fn of(mounts: &[&Mount], all: &[Mount], mark: &str) -> Vec<Status> {
     let is_seen = |mount: &Mount| table::at(all, &mount.point).is_some_and(|seen| seen.id == mount.id);
     let seen: Vec<_> = mounts
         .iter()
         .filter(|mount| is_seen(mount))
         .map(|mount| mount.point.as_path())
         .collect();
-    let mut answers = told::ask(&seen, PATIENCE).into_iter();
+    let mut answers = told::ask(&seen, mark, PATIENCE).into_iter();
     let holders = holders::of(mounts, all);
     let status = |(mount, holders): (&&Mount, Holders)| Status {
         point: mount.point.clone(),

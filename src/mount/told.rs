@@ -6,13 +6,17 @@ use crate::fuse::{self, STATUS, Tally};
 use crate::view::View;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The longest answer that there is: the largest attribute that Linux knows.
-const LONGEST: usize = 65536;
+/// The largest attribute that Linux knows.
+const ATTRIBUTE_MAX: usize = 65536;
+/// What is read of an answer at most, with what stands before it.
+const LONGEST: u64 = 65536 + 16;
 
 /// What a daemon tells. The names are those of the JSON, where more may come to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,33 +117,76 @@ pub(super) enum Untold {
     Other(String),
 }
 
-/// Asks the daemons of the mounts on `points`, all at once; their answers, in that order. None is waited for longer than `patience`.
-pub(super) fn ask(points: &[&Path], patience: Duration) -> Vec<Result<Told, Untold>> {
+/// Asks the daemons of the mounts on `points`, all at once; their answers, in that order. None is waited for longer than `patience`. `mark` is the argument by which this program
+/// knows that it is to do no more than [`pass_on`] what the daemon of a mount says.
+///
+/// A process of its own asks each: who waits for an answer that a daemon owes cannot always be killed, and would keep this one from ending.
+pub(super) fn ask(points: &[&Path], mark: &str, patience: Duration) -> Vec<Result<Told, Untold>> {
     let (send, answers) = mpsc::channel();
-    for (index, point) in points.iter().enumerate() {
-        let (send, point) = (send.clone(), point.to_path_buf());
-        // One that gets no answer ends with the process.
-        thread::spawn(move || send.send((index, ask_one(&point))));
+    let mut children: Vec<_> = points.iter().map(|point| start(point, mark)).collect();
+    for (index, child) in children.iter_mut().enumerate() {
+        let (send, pipe) = (send.clone(), child.as_mut().ok().and_then(|child| child.stdout.take()));
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            let read = pipe.map(|pipe| pipe.take(LONGEST).read_to_end(&mut text));
+            // Nobody waits any more.
+            let _ = send.send((index, read.is_some().then_some(text)));
+        });
     }
     drop(send);
     let mut told = vec![Err(Untold::Late); points.len()];
-    let end = std::time::Instant::now() + patience;
-    while let Ok((index, answer)) = answers.recv_timeout(end.saturating_duration_since(std::time::Instant::now())) {
-        if let Some(place) = told.get_mut(index) {
-            *place = answer;
+    let end = Instant::now() + patience;
+    while let Ok((index, text)) = answers.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        if let (Some(place), Some(text)) = (told.get_mut(index), text) {
+            *place = understood(&text);
+        }
+    }
+    for (child, answer) in children.into_iter().zip(&mut told) {
+        match (child, &answer) {
+            (Err(error), _) => *answer = Err(Untold::Other(error.to_string())),
+            // It is not waited for.
+            (Ok(mut child), Err(Untold::Late)) => drop(child.kill()),
+            (Ok(mut child), _) => drop(child.wait()),
         }
     }
     told
 }
 
-fn ask_one(point: &Path) -> Result<Told, Untold> {
-    let mut answer = vec![0; LONGEST];
-    match rustix::fs::getxattr(point, STATUS, answer.as_mut_slice()) {
-        Ok(len) => serde_json::from_slice(&answer[..len]).map_err(|error| Untold::Other(error.to_string())),
-        Err(Errno::NOTCONN | Errno::CONNABORTED) => Err(Untold::Dead),
-        Err(Errno::ACCESS | Errno::PERM) => Err(Untold::Denied),
-        Err(errno) => Err(Untold::Other(errno.to_string())),
+fn start(point: &Path, mark: &str) -> io::Result<Child> {
+    // It must hold nothing open of ours that somebody waits for the end of.
+    Command::new("/proc/self/exe")
+        .args(["status", mark, "--"])
+        .arg(point)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+/// What the child has passed on: a line with 0 or the number of an error, and the answer.
+fn understood(text: &[u8]) -> Result<Told, Untold> {
+    let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+    let (number, answer) = text.split_at(end);
+    let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
+    match number.map(|number: i32| (number, Errno::from_raw_os_error(number))) {
+        Some((0, _)) => serde_json::from_slice(answer).map_err(|error| Untold::Other(error.to_string())),
+        Some((_, Errno::NOTCONN | Errno::CONNABORTED)) => Err(Untold::Dead),
+        Some((_, Errno::ACCESS | Errno::PERM)) => Err(Untold::Denied),
+        Some((_, errno)) => Err(Untold::Other(errno.to_string())),
+        None => Err(Untold::Other("it could not be asked".to_owned())),
     }
+}
+
+/// Asks the daemon of the mount on `point`, however long that takes, and prints what it says for the process that has started this one.
+pub fn pass_on(point: &Path) {
+    let mut answer = vec![0; ATTRIBUTE_MAX];
+    let text = match rustix::fs::getxattr(point, STATUS, answer.as_mut_slice()) {
+        Ok(len) => [&b"0\n"[..], &answer[..len]].concat(),
+        Err(errno) => format!("{}\n", errno.raw_os_error()).into_bytes(),
+    };
+    // If nobody is there any more, nobody misses it.
+    let _ = io::stdout().write_all(&text).and_then(|()| io::stdout().flush());
 }
 
 #[cfg(test)]
@@ -147,17 +194,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_tell_is_told_so() {
-        let directory = std::env::temp_dir();
-        let answers = ask(&[&directory, Path::new("/nonexistent")], Duration::from_secs(10));
-        assert!(answers.iter().all(|answer| matches!(answer, Err(Untold::Other(_)))), "{answers:?}");
+    fn what_was_passed_on_is_understood() {
+        let of = |errno: Errno| understood(format!("{}\n", errno.raw_os_error()).as_bytes());
+        assert_eq!(of(Errno::NOTCONN), Err(Untold::Dead));
+        assert_eq!(of(Errno::ACCESS), Err(Untold::Denied));
+        assert_eq!(of(Errno::OPNOTSUPP), Err(Untold::Other(Errno::OPNOTSUPP.to_string())));
+        for text in ["", "\n", "x\n{}", "0\n", "0\n{}"] {
+            assert!(matches!(understood(text.as_bytes()), Err(Untold::Other(_))), "{text:?}");
+        }
     }
 
     #[test]
     fn more_may_come_to_be_told() {
         let text = r#"{"pid": 1, "kind": "vault", "since": 2, "requests": 3, "read_bytes": 4, "written_bytes": 5, "journal": {"used": null, "size": 6}, "idle": null,
             "damage": {"files": 7, "findings": 8, "more": 9}, "another": []}"#;
-        let told: Told = serde_json::from_str(text).unwrap();
+        let told = understood(format!("0\n{text}").as_bytes()).unwrap();
         assert_eq!((told.pid, told.damage.findings, told.idle), (1, 8, None));
         assert_eq!(told.journal, Some(JournalTold { used: None, size: 6 }));
     }

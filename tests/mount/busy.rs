@@ -71,7 +71,7 @@ fn who_uses_it_is_told_and_how() {
             ),
             (
                 Holder::start(who.command("python3").args(["-c", MAPS]).arg(mounted.path().join(SECRET))),
-                "python3: mapped file",
+                "python3: open file, mapped file",
             ),
         ];
         // It is "ready" a moment before it has become another program.
