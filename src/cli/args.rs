@@ -42,6 +42,8 @@ pub enum Command {
     Mount(MountArgs),
     /// End a mount; when it returns, everything is on disk
     Umount(UmountArgs),
+    /// Tell what is mounted, and how it is with it
+    Status(StatusArgs),
     /// Tell what can be known of a vault without its password
     Info(InfoArgs),
     /// Encrypt or decrypt single files as the Python recipe does
@@ -157,12 +159,44 @@ pub struct MountArgs {
 /// Arguments of `plainview umount`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+When somebody uses it, it stays mounted, and who that is is told. With --lazy it is taken out of sight then: nothing can be opened there any more, what is open goes on, \
+and when the last of that is closed, everything is written to disk and the daemon ends.
+
 Examples:
-  plainview umount ~/Private")]
+  plainview umount ~/Private
+  plainview umount --lazy ~/Private")]
 pub struct UmountArgs {
+    /// When it is in use, take it out of sight now; it ends when nobody uses it any more
+    #[arg(long)]
+    pub lazy: bool,
     /// The directory that a vault is shown on
     #[arg(value_name = "MOUNTPOINT")]
     pub mountpoint: PathBuf,
+}
+
+/// Arguments of `plainview status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Daemons tell this to who mounted and to root. Open files are those of processes that can be seen: only root sees all.
+
+With --json it is a list of objects. mountpoint, vault, read_only, allow_other, uid and user, state (running, dead, silent, denied, covered or unknown), open_files, processes (pid and command of each that \
+uses it) and all_seen are there for each. What only its daemon can tell is null where that does not: pid, kind (vault or recipe), since (seconds since 1970), requests, read_bytes, \
+written_bytes, journal (used and size, in bytes), idle (limit and left, in seconds), damage (files and findings since it was mounted).
+
+Examples:
+  plainview status
+  plainview status ~/Private
+  plainview status --json | jq '.[].mountpoint'")]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Ask the daemon of the mount at the path; only ever given by the program itself.
+    #[arg(long, hide = true, requires = "path")]
+    pub pass_on: bool,
+    /// Only what is mounted there, or is the vault there
+    #[arg(value_name = "MOUNTPOINT|VAULT")]
+    pub path: Option<PathBuf>,
 }
 
 /// Arguments of `plainview info`.

@@ -31,6 +31,7 @@ mod place;
 mod progress;
 mod recipe;
 mod salvage;
+mod status;
 #[cfg(test)]
 mod tests;
 mod umount;
@@ -75,6 +76,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Init(args) => init::run(args),
         Command::Mount(args) => mount::run(args),
         Command::Umount(args) => umount::run(args),
+        Command::Status(args) => status::run(args),
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),
         Command::Ls(args) => ls::run(args),

@@ -6,7 +6,7 @@ use super::{MountArgs, open_vault};
 use crate::folder::Folder;
 use crate::journal;
 use crate::keys::Config;
-use crate::mount::{self, Audience, Lock, MountPoint, Options, Place, Start, Started};
+use crate::mount::{self, Audience, Kind, Lock, MountPoint, Options, Place, Start, Started};
 use crate::password::Asking;
 use crate::recipe::{self, Others, Recipe};
 use crate::sys::limits;
@@ -74,6 +74,7 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
     };
     let view = Arc::new(open_view(folder, root.as_fd(), options)?);
     let place = Place {
+        kind: if args.recipe { Kind::Recipe } else { Kind::Vault },
         vault: &path,
         root: root.as_fd(),
         point: &point,
@@ -163,7 +164,8 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
         Error::Lock(..)
         | Error::Background(_)
         | Error::NotMounted(_)
-        | Error::Busy(_)
+        | Error::NothingMounted { .. }
+        | Error::Busy { .. }
         | Error::CannotUnmount(..)
         | Error::NotDurable { .. } => Code::Other,
     };

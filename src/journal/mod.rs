@@ -73,6 +73,15 @@ pub enum Access {
     ReadOnly,
 }
 
+/// How full a journal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fullness {
+    /// Bytes of entries; nothing when that cannot be told at the moment, for the disk is waited for.
+    pub used: Option<u64>,
+    /// How many bytes they may become.
+    pub size: u64,
+}
+
 /// The journal of a vault.
 pub struct Journal {
     key: Arc<JournalKey>,
@@ -250,6 +259,15 @@ impl Journal {
             (true, false) => drop(self.unsettled.fetch_sub(1, Ordering::Relaxed)),
             (true, true) | (false, false) => {}
         }
+    }
+
+    /// How full it is; nothing where nothing is changed. It does not wait for the disk.
+    pub(crate) fn fill(&self) -> Option<Fullness> {
+        let used = || self.log_if_begun().map_or(Some(0), Log::used_soon);
+        (self.access == Access::ReadWrite).then(|| Fullness {
+            used: used(),
+            size: self.size,
+        })
     }
 
     fn write_full_chunks(&self) {

@@ -1,5 +1,6 @@
 //! Why something could not be mounted or unmounted: a sentence each, which says what to do where there is something to do.
 
+use super::Holders;
 use rustix::io::Errno;
 use std::io;
 use std::path::PathBuf;
@@ -90,9 +91,22 @@ pub enum Error {
     /// There is nothing of ours to unmount.
     #[error("no vault is mounted on {}", .0.display())]
     NotMounted(PathBuf),
+    /// There is nothing of ours, neither at the mount point nor from the vault of that path.
+    #[error("{} is neither a vault that is mounted nor where one is{}", path.display(), holder.map_or(String::new(), |pid| format!("; process {pid} has it: if it was unmounted with --lazy, it is still in use")))]
+    NothingMounted {
+        /// The path.
+        path: PathBuf,
+        /// The process that has it nevertheless.
+        holder: Option<u32>,
+    },
     /// Somebody works there.
-    #[error("{} is in use: close the files and leave the directories in it, then try again; fuser -vm {} shows who is there", .0.display(), .0.display())]
-    Busy(PathBuf),
+    #[error("{} is in use{holders}\nclose what is open there, leave its directories, and try again; or take it out of sight now, to end by itself when nobody uses it any more: plainview umount --lazy {}", point.display(), point.display())]
+    Busy {
+        /// The mount point.
+        point: PathBuf,
+        /// Who.
+        holders: Holders,
+    },
     /// It cannot be unmounted for another reason.
     #[error("cannot unmount {}: {}", .0.display(), .1)]
     CannotUnmount(PathBuf, String),

@@ -111,8 +111,6 @@ pub(super) struct Inode {
     pub(super) openers: AtomicU32,
     /// Whether it is kept in the table because a change of it could not be stored.
     pub(super) held: AtomicBool,
-    /// Whether damage in it was logged.
-    pub(super) damage_logged: AtomicBool,
 }
 
 /// What a look at an inode says of it.
@@ -149,7 +147,6 @@ impl Inode {
             removals: AtomicU64::new(0),
             openers: AtomicU32::new(0),
             held: AtomicBool::new(false),
-            damage_logged: AtomicBool::new(false),
         }
     }
 

@@ -9,6 +9,7 @@
 mod attributes;
 mod contents;
 mod create;
+mod damage;
 mod descriptors;
 mod inode;
 mod listing;
@@ -24,7 +25,10 @@ mod xattr;
 
 use crate::error::{Error, Result};
 use crate::folder::{Durability, Folder, Storage};
+use crate::journal::Fullness;
 use crate::name::{CipherName, PlainName};
+pub use damage::DamageSeen;
+use damage::Damages;
 use descriptors::Descriptors;
 use inode::{Inode, Place, Verdict};
 use listing::Streams;
@@ -34,7 +38,7 @@ use rustix::fs::{Gid, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use table::Table;
 pub use types::*;
 
@@ -86,12 +90,11 @@ pub struct View {
     writers_max: usize,
     /// All known inodes. Leaf lock.
     table: RwLock<Table>,
-    /// How often somebody asked something of an inode.
-    uses: AtomicU64,
     /// How often the kernel forgot one since memory was given back.
     forgotten: AtomicUsize,
     descriptors: Descriptors,
     streams: Streams,
+    damages: Damages,
 }
 
 impl View {
@@ -122,7 +125,6 @@ impl View {
             options,
             daemon,
             table: RwLock::new(table),
-            uses: AtomicU64::new(0),
             forgotten: AtomicUsize::new(0),
             groups: rustix::process::getgroups()
                 .unwrap_or_default()
@@ -133,6 +135,7 @@ impl View {
             writers_max,
             descriptors: Descriptors::new(descriptors),
             streams: Streams::new(STREAMS),
+            damages: Damages::new(),
         })
     }
 
@@ -147,11 +150,6 @@ impl View {
             at => at?,
         };
         self.found(&at.dir, &at.name)
-    }
-
-    /// How often something was asked of an inode so far: as long as that does not grow, nobody uses the view.
-    pub fn uses(&self) -> u64 {
-        self.uses.load(Ordering::Relaxed)
     }
 
     /// The kernel forgets `count` of the lookups of an inode.
@@ -183,6 +181,11 @@ impl View {
             namelen: u32::try_from(self.folder.name_max()).unwrap_or(u32::MAX),
             frsize: narrow(below.f_frsize),
         })
+    }
+
+    /// How full the folder's journal is, if it has one. It does not wait for the disk.
+    pub fn journal_fill(&self) -> Option<Fullness> {
+        self.folder.journal_fill()
     }
 
     /// Makes everything durable; called at the end.
@@ -289,6 +292,7 @@ impl View {
 
     /// Somebody else changed a file: what we know of its contents is read anew.
     fn reload(&self, inode: &Inode) -> Result<()> {
+        self.damages.forget(inode.identity());
         if let Some(open) = self.descriptors.get(inode)
             && let descriptors::Open::File(file) = &*open
         {

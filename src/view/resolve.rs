@@ -14,7 +14,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// How often a descriptor is looked for again when an entry was renamed while we went there.
 const TRIES: usize = 8;
@@ -171,7 +170,6 @@ impl EntryAt<'_> {
 impl View {
     /// The inode of this number. ESTALE when it is not known (the kernel then looks it up again).
     pub(super) fn inode(&self, node: NodeId) -> Result<Arc<Inode>> {
-        self.uses.fetch_add(1, Ordering::Relaxed);
         self.table.read().get(node).ok_or(Error::Stale)
     }
 
@@ -222,7 +220,8 @@ impl View {
         for (dir, name) in below.into_iter().rev() {
             // Its mode may have to be changed for a moment.
             let _change = dir.change();
-            id = self.folder.directory_id(id, &name, self.path_handle(&dir)?.fd())?;
+            let read = self.folder.directory_id(id, &name, self.path_handle(&dir)?.fd());
+            id = self.report(&dir, read)?;
             *dir.dir_id.write() = Some(id);
         }
         Ok(id)
@@ -454,16 +453,5 @@ impl View {
             Some(Path::new(&descriptor::path(dir.fd())).join(OsStr::from_bytes(place.name.entry().to_bytes())))
         });
         placed.unwrap_or_else(|| self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default().into())
-    }
-
-    /// Logs damage in an inode, once, by its path in the vault.
-    pub(super) fn report<T>(&self, inode: &Arc<Inode>, result: Result<T>) -> Result<T> {
-        if let Err(error @ (Error::Damage(_) | Error::Undecodable(_) | Error::Recipe(_))) = &result
-            && !inode.damage_logged.swap(true, Ordering::Relaxed)
-        {
-            let path = self.path(inode);
-            log::error!("damaged: {}: {error}", path.display());
-        }
-        result
     }
 }
