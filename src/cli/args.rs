@@ -22,6 +22,15 @@ use std::time::Duration;
 )]
 #[command(arg_required_else_help = true, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
+    /// Say nothing but errors, and what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell on standard error what is done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Be the child that a start in the background consists of; only ever given by the program itself, as its first argument.
+    #[arg(long, hide = true, global = true)]
+    pub background_child: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -143,8 +152,8 @@ pub struct MountArgs {
     /// What opens the vault.
     #[command(flatten)]
     pub unlock: UnlockArgs,
-    /// Be the child that a start in the background consists of; only ever given by the program itself.
-    #[arg(long, hide = true)]
+    /// Whether this is the child that a start in the background consists of.
+    #[arg(from_global)]
     pub background_child: bool,
     /// The vault
     #[arg(value_name = "VAULT")]

@@ -5,7 +5,6 @@ use super::access;
 use super::exit::{Code, Failure};
 use super::export::not_there;
 use crate::error::Error;
-use crate::mount;
 use crate::walk::{Known, Last, NotThere, PlainPath, find, os_name};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -26,7 +25,6 @@ enum Halt {
 
 /// Runs the command.
 pub(super) fn run(args: &CatArgs) -> Result<(), Failure> {
-    mount::start_logging();
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
     let mut last = None;

@@ -1,6 +1,8 @@
 //! How a command ends when it fails: a message for a person, a code for a script. Codes never change their meaning.
 
+use super::voice::coloured;
 use crate::keys::{ConfigError, FORMAT};
+use clap::builder::styling::AnsiColor;
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
@@ -132,7 +134,7 @@ impl Failure {
 
     /// Writes the message to standard error. That nobody listens there is no reason to fail otherwise.
     pub fn report(&self) {
-        let _ = writeln!(std::io::stderr(), "plainview: {self}");
+        let _ = writeln!(std::io::stderr(), "{} {self}", coloured("plainview:", AnsiColor::Red));
     }
 }
 
@@ -142,9 +144,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Tells of something that is no failure. As for [`Failure::report`], nobody need listen.
+/// Tells of something that is no failure, where warnings are logged at all. As for [`Failure::report`], nobody need listen.
 pub(super) fn warn(message: &str) {
-    let _ = writeln!(std::io::stderr(), "plainview: warning: {}", escaped(message));
+    if log::max_level() >= log::LevelFilter::Warn {
+        let warning = coloured("warning:", AnsiColor::Yellow);
+        let _ = writeln!(std::io::stderr(), "plainview: {warning} {}", escaped(message));
+    }
 }
 
 /// `text` with its control characters escaped, except line ends: it may hold names and text from a vault that is not ours, and a terminal obeys what

@@ -6,8 +6,9 @@ use super::copying::{Words, copy};
 use super::exit::{Code, Failure};
 use super::mount::failure;
 use super::place::{Place, open_folder};
+use super::voice::Voice;
 use crate::local::Local;
-use crate::mount::{self, Error, Lock};
+use crate::mount::{Error, Lock};
 use crate::transfer::{Existing, Names, Originals, Policy, Same, Top};
 use crate::view::{Access, View};
 use crate::walk::{Known, Last, NotThere, PlainPath, find, os_name};
@@ -27,8 +28,7 @@ const WORDS: Words = Words {
 };
 
 /// Runs the command. Nothing is made before the password was right and everything to be exported is there.
-pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
-    mount::start_logging();
+pub(super) fn run(args: &ExportArgs, voice: Voice) -> Result<(), Failure> {
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let paths: Vec<PlainPath> = args.paths.iter().map(|path| PlainPath::new(path)).collect();
     refuse_twice(paths.iter().filter_map(|path| path.names().last()).map(|name| &**name).collect())?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let target = dir.view(Box::new(Local), Access::ReadWrite)?;
     let tops: Result<Vec<Top<'_>>, Failure> = chosen.into_iter().map(|chosen| chosen.into_top(&target, &dir)).collect();
     let policy = policy(args.force, args.copy.compare);
-    let ended = copy(tops?, policy, WORDS, &args.copy)?;
+    let ended = copy(tops?, policy, WORDS, &args.copy, voice)?;
     ended.verdict(WORDS)
 }
 

@@ -2,7 +2,8 @@
 
 use super::exit::{Code, Failure, escaped};
 use super::key::{measured, show};
-use super::{InitArgs, open_vault, print};
+use super::voice::Voice;
+use super::{InitArgs, open_vault};
 use crate::keys::{Config, ConfigError, Names, NewSlot, Opener, RecoveryKey};
 use crate::password::{Asking, KdfCost, MEMORY_KIB, PASSES};
 use rustix::fs::{Dir, Mode};
@@ -14,10 +15,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Runs the command.
-pub(super) fn run(args: &InitArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &InitArgs, voice: Voice) -> Result<(), Failure> {
     let made = create(args)?;
-    print(&escaped(&next_steps(&args.vault)))?;
-    print(&measured(made.cost, made.takes))?;
+    voice.tell(&escaped(&next_steps(&args.vault)))?;
+    voice.tell(&measured(made.cost, made.takes))?;
     match &made.recovery {
         Some(key) => show(RECOVERY_SLOT, &args.vault, key),
         None => Ok(()),

@@ -6,13 +6,11 @@ use super::copying::print_json;
 use super::exit::{Code, Failure};
 use super::ls_lines::{Columns, Line, Row, print_name};
 use super::{LsArgs, print};
-use crate::mount;
 use crate::walk::{Known, Last, NotThere, PlainPath, find};
 use rustix::fs::FileType;
 
 /// Runs the command.
 pub(super) fn run(args: &LsArgs) -> Result<(), Failure> {
-    mount::start_logging();
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
     let mut paths: Vec<PlainPath> = args.paths.iter().map(|path| PlainPath::new(path)).collect();

@@ -35,6 +35,7 @@ mod salvage;
 mod tests;
 mod umount;
 mod unlock;
+mod voice;
 
 pub use access_args::*;
 pub use args::*;
@@ -52,6 +53,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use voice::Voice;
 
 /// Reads the arguments of this process and runs the command, also where it was called as a helper of mount(8) or umount(8). Where the arguments are wrong, it ends the process.
 ///
@@ -71,21 +73,23 @@ pub fn start() -> Result<(), Failure> {
 /// # Errors
 /// What to tell the user, and the exit code.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
+    let voice = Voice::of(cli.quiet, cli.verbose)?;
+    crate::mount::start_logging(voice.level());
     match &cli.command {
-        Command::Init(args) => init::run(args),
+        Command::Init(args) => init::run(args, voice),
         Command::Mount(args) => mount::run(args),
         Command::Umount(args) => umount::run(args),
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),
         Command::Ls(args) => ls::run(args),
         Command::Cat(args) => cat::run(args),
-        Command::Export(args) => export::run(args),
-        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args, voice),
+        Command::Import(args) => import::run(args, voice),
         Command::Path(args) => path::run(args),
-        Command::Check(args) => check::run(args),
-        Command::Salvage(args) => salvage::run(args),
-        Command::Key(command) => key::run(command),
-        Command::Passwd(args) => passwd::run(args),
+        Command::Check(args) => check::run(args, voice),
+        Command::Salvage(args) => salvage::run(args, voice),
+        Command::Key(command) => key::run(command, voice),
+        Command::Passwd(args) => passwd::run(args, voice),
         Command::Generate(command) => generate::run(command),
     }
 }

@@ -58,7 +58,6 @@ pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
 
 /// All that can go wrong without the password is looked at before it is asked for.
 fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failure> {
-    mount::start_logging();
     let path = args.vault.canonicalize().unwrap_or_else(|_| args.vault.clone());
     let root = open_vault(&path)?;
     let config = match args.recipe {

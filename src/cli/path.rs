@@ -7,7 +7,6 @@ use super::copying::print_json;
 use super::exit::Failure;
 use super::export::not_there;
 use super::ls_lines::print_name;
-use crate::mount;
 use crate::name::{EntryKind, NameCipher, RESERVED};
 use crate::walk::{Known, Last, Listed, NotThere, PlainPath, find};
 use serde::Serialize;
@@ -17,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command. One path that leads nowhere does not keep the others from being told.
 pub(super) fn run(args: &PathArgs) -> Result<(), Failure> {
-    mount::start_logging();
     let opened = access::to_read_names(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
     let mut last: Option<Failure> = None;

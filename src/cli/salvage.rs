@@ -1,12 +1,12 @@
 //! `plainview salvage`.
 
+use super::SalvageArgs;
 use super::check::Opened;
 use super::exit::{Code, Failure, escaped};
 use super::progress::Progress;
-use super::{SalvageArgs, print};
+use super::voice::Voice;
 use crate::check::{Salvaged, salvage};
 use crate::journal::Access;
-use crate::mount;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -16,8 +16,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Runs the command. All that can go wrong without the password is looked at before it is asked for.
-pub(super) fn run(args: &SalvageArgs) -> Result<(), Failure> {
-    mount::start_logging();
+pub(super) fn run(args: &SalvageArgs, voice: Voice) -> Result<(), Failure> {
     let map_path = map_path(&args.out);
     for path in [&args.out, &map_path] {
         if path.symlink_metadata().is_ok() {
@@ -45,17 +44,17 @@ pub(super) fn run(args: &SalvageArgs) -> Result<(), Failure> {
     map.write_all(salvaged.map.as_bytes())
         .and_then(|()| map.sync_all())
         .map_err(|error| written(&map_path, &error))?;
-    finish(args, &map_path, &salvaged)
+    finish(args, voice, &map_path, &salvaged)
 }
 
-fn finish(args: &SalvageArgs, map_path: &Path, salvaged: &Salvaged) -> Result<(), Failure> {
+fn finish(args: &SalvageArgs, voice: Voice, map_path: &Path, salvaged: &Salvaged) -> Result<(), Failure> {
     let Salvaged { len, bytes, missing, .. } = salvaged;
     let certain = if salvaged.end_is_known {
         ""
     } else {
         ", the end of the file not among them"
     };
-    print(&escaped(&format!(
+    voice.tell(&escaped(&format!(
         "salvaged {bytes} of {len} bytes{certain} to {}; {missing} ranges are missing\n",
         args.out.display()
     )))?;

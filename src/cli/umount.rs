@@ -6,5 +6,7 @@ use crate::mount;
 
 /// Runs the command.
 pub(super) fn run(args: &UmountArgs) -> Result<(), Failure> {
-    mount::umount(&args.mountpoint).map_err(|error| super::mount::failure(&error))
+    mount::umount(&args.mountpoint).map_err(|error| super::mount::failure(&error))?;
+    log::debug!("{} is unmounted, and everything is on disk", args.mountpoint.display());
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What opens a vault, and where that comes from: the arguments that every command that opens one has.
 
 use super::PasswordArgs;
-use super::exit::{Code, Failure};
+use super::exit::{Code, Failure, escaped};
 use crate::keys::{Config, ConfigError, MasterKey, RecoveryKey, Slot, SlotKey, Unlocker, keyfile};
 use crate::password::{self, Asking, Password, Source};
 use clap::Args;
@@ -61,6 +61,12 @@ impl UnlockArgs {
     pub(super) fn unlock_slot<'a>(&self, config: &'a Config, vault: &Path, asking: Asking) -> Result<(MasterKey, &'a Slot, Held), Failure> {
         let held = self.ask(vault, asking)?;
         let (master, slot) = config.unlock_slot(held.unlocker()).map_err(|error| self.refused(vault, &error))?;
+        log::debug!(
+            "slot {}, which a {} opens, opens {}",
+            slot.id(),
+            held.unlocker().words(),
+            escaped(&vault.display().to_string())
+        );
         Ok((master, slot, held))
     }
 
