@@ -1,5 +1,6 @@
 //! The arguments of every command, as they are spelled.
 
+use super::advice::advised;
 use super::exit::Failure;
 use super::{
     CatArgs, CheckArgs, ExportArgs, GenerateCommand, ImportArgs, KdfArgs, KeyCommand, LsArgs, PasswdArgs, PathArgs, SalvageArgs,
@@ -146,7 +147,7 @@ pub struct MountArgs {
     /// Unmount when nothing was used for that long, such as 15m; never while a file or directory in it is in use
     #[arg(long, value_name = "TIME", value_parser = crate::mount::parse_idle)]
     pub idle: Option<Duration>,
-    /// Mount options, separated by commas; may be given several times
+    /// Mount options, separated by commas: allow_other, acl, nonempty, idle=TIME, and those of mount(8) such as ro, nodev, nosuid, noexec, noatime, nofail, x-*
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
     /// What opens the vault.
@@ -262,7 +263,12 @@ impl RecipeKeyArgs {
         let read = File::open(path)
             .map_err(KeyError::Read)
             .and_then(|mut file| RecipeKey::read_hex(&mut file));
-        read.map_err(|error| Failure::other(format!("no key from {}: {error}", path.display())))
+        read.map_err(|error| {
+            Failure::other(match error {
+                KeyError::Read(error) => format!("no key from {}: {}", path.display(), advised(error)),
+                error => format!("no key from {}: {error}", path.display()),
+            })
+        })
     }
 }
 
@@ -283,7 +289,7 @@ impl PasswordArgs {
     /// # Errors
     /// That none came from there, with what to do.
     pub fn ask(&self, asking: Asking) -> Result<Password, Failure> {
-        password::get(&self.source(), asking).map_err(|error| Failure::other(error.to_string()))
+        password::get(&self.source(), asking).map_err(Failure::password)
     }
 
     /// Where it comes from.

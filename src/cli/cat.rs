@@ -45,7 +45,7 @@ pub(super) fn run(args: &CatArgs) -> Result<(), Failure> {
 }
 
 /// Tells one failure, and keeps the other one, whose code says more.
-fn worse(before: Failure, now: Option<Failure>) -> Option<Failure> {
+pub(super) fn worse(before: Failure, now: Option<Failure>) -> Option<Failure> {
     match now {
         Some(now) if before.code() == Code::DamageFound => {
             now.report();
@@ -63,7 +63,7 @@ fn print_file(root: &Known<'_>, path: &PlainPath) -> Result<(), Halt> {
     let unreadable = |error: Error| Halt::Unreadable(failure(path, error.into()));
     if file.attr.kind != FileType::RegularFile {
         let message = format!(
-            "{}: only regular files can be printed, and this is none",
+            "{}: only regular files can be printed, and this is none; `plainview ls` shows what it is",
             os_name(&path.to_bytes()).display()
         );
         return Err(Halt::Unreadable(Failure::other(message)));

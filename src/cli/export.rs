@@ -2,6 +2,7 @@
 
 use super::ExportArgs;
 use super::access::{self, Opened};
+use super::advice::advised;
 use super::copying::{Words, copy};
 use super::exit::{Code, Failure};
 use super::mount::failure;
@@ -124,7 +125,11 @@ fn choose<'v>(view: &'v View, paths: &[PlainPath]) -> Result<Vec<Chosen<'v>>, Fa
 /// That a path of the vault leads nowhere.
 pub(super) fn not_there(path: &PlainPath, error: &NotThere) -> Failure {
     let path = path.to_bytes();
-    Failure::other(format!("{}: {error}", os_name(&path).display()))
+    let hint = match error {
+        NotThere::Missing | NotThere::NotADirectory => "; `plainview ls` shows what there is",
+        NotThere::Outside | NotThere::Loop | NotThere::Failed(_) => "",
+    };
+    Failure::other(format!("{}: {error}{hint}", os_name(&path).display()))
 }
 
 /// The directory to export to; it is made if it is not there.
@@ -145,6 +150,6 @@ fn open_dir(path: &Path, vault: &Opened) -> Result<Place, Failure> {
     }
     match rustix::fs::mkdir(path, Mode::from_raw_mode(0o777)) {
         Ok(()) | Err(Errno::EXIST) => Place::open(path, open_folder),
-        Err(errno) => Err(Failure::other(format!("cannot make {}: {errno}", path.display()))),
+        Err(errno) => Err(Failure::other(format!("cannot make {}: {}", path.display(), advised(errno)))),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ImportArgs;
 use super::access;
+use super::advice::advised;
 use super::copying::copy;
 use super::exit::{Code, Failure};
 use super::export::{not_there, policy, refuse_twice};
@@ -95,7 +96,7 @@ impl Source {
         };
         match path.symlink_metadata() {
             Ok(_) => Ok(source),
-            Err(error) => Err(Failure::other(format!("cannot read {}: {error}", path.display()))),
+            Err(error) => Err(Failure::other(format!("cannot read {}: {}", path.display(), advised(error)))),
         }
     }
 
@@ -112,7 +113,10 @@ impl Source {
         if !is_link && path.canonicalize().is_ok_and(overlaps) {
             return Err(Failure::new(
                 Code::Usage,
-                format!("{} and the vault must not be the same or lie in each other", path.display()),
+                format!(
+                    "{} and the vault must not be the same or lie in each other; give files from elsewhere",
+                    path.display()
+                ),
             ));
         }
         Ok(())

@@ -74,7 +74,7 @@ fn refuse_pair(folder: &Place, vault: &Place) -> Result<(), Failure> {
     if folder.overlaps(&vault.path) {
         return Err(Failure::new(
             Code::Usage,
-            format!("{from} and {to} must not be the same or lie in each other"),
+            format!("{from} and {to} must not be the same or lie in each other; give a vault elsewhere"),
         ));
     }
     refuse_vault(&folder.path, folder.root.as_fd())

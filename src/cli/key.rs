@@ -1,5 +1,6 @@
 //! `plainview key`: what opens a vault.
 
+use super::advice::advised;
 use super::exit::{Code, Failure, escaped};
 use super::info::{CostInfo, SlotInfo};
 use super::unlock::read_keyfile;
@@ -165,7 +166,7 @@ fn generate(
             Code::Exists,
             format!("{} is there already; without --generate it is taken as it is", path.display()),
         ),
-        false => Failure::other(format!("cannot make the keyfile {}: {error}", path.display())),
+        false => Failure::other(format!("cannot make the keyfile {}: {}", path.display(), advised(error))),
     })?;
     let made = read_new_keyfile(path).and_then(put).inspect_err(|_| {
         // It opens nothing.

@@ -5,6 +5,7 @@
 
 mod access;
 mod access_args;
+mod advice;
 mod args;
 mod cat;
 mod check;
@@ -44,6 +45,7 @@ pub use generate::GenerateCommand;
 pub use key_args::*;
 pub use unlock::UnlockArgs;
 
+use advice::advised;
 use clap::Parser;
 use exit::{Code, Failure};
 use helper::Form;
@@ -123,8 +125,14 @@ pub(crate) fn open_vault(vault: &Path) -> Result<OwnedFd, Failure> {
     rustix::fs::open(vault, flags, Mode::empty()).map_err(|errno| match errno {
         Errno::NOENT | Errno::NOTDIR => Failure::new(
             Code::NotAVault,
-            format!("{} is not a vault: there is no such directory", vault.display()),
+            match vault.symlink_metadata() {
+                Ok(_) => format!("{} is not a vault: it is not a directory; check the path", vault.display()),
+                Err(_) => format!(
+                    "{} is not a vault: there is no such directory; check the path, or make a vault there with `plainview init`",
+                    vault.display()
+                ),
+            },
         ),
-        _ => Failure::other(format!("cannot open {}: {errno}", vault.display())),
+        _ => Failure::other(format!("cannot open {}: {}", vault.display(), advised(errno))),
     })
 }

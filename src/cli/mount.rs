@@ -1,5 +1,6 @@
 //! `plainview mount`.
 
+use super::advice::advised;
 use super::exit::{Code, Failure};
 use super::journal::{Journaling, over_journal};
 use super::{MountArgs, open_vault};
@@ -166,5 +167,13 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
         | Error::CannotUnmount(..)
         | Error::NotDurable { .. } => Code::Other,
     };
-    Failure::new(code, error.to_string())
+    Failure::new(
+        code,
+        match error {
+            Error::Inaccessible(point, errno) => format!("cannot use mount point {}: {}", point.display(), advised(*errno)),
+            Error::Kernel(point, errno) => format!("cannot mount on {}: {}", point.display(), advised(*errno)),
+            Error::Lock(vault, errno) => format!("cannot lock {}: {}", vault.display(), advised(*errno)),
+            error => error.to_string(),
+        },
+    )
 }

@@ -88,7 +88,7 @@ fn in_the_clear(root: &Known<'_>, path: &OsStr, opened: &Opened, vault: &Path) -
         (Some(Ok(found)), _) => Ok(found),
         (_, Some(below)) => open_names(root, &PlainPath::new(below.as_os_str())).map_err(failed),
         (Some(Err(what)), None) => Err(failed(what)),
-        (None, None) => Err(failed(format!("it does not lie in {}", vault.display()))),
+        (None, None) => Err(failed(format!("it does not lie in {}; give a path from there on", vault.display()))),
     }
 }
 
@@ -111,7 +111,7 @@ fn open_names(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, String> {
             let what = if stored.starts_with(RESERVED) {
                 "it is one of plainview's own files, or not there"
             } else {
-                "there is no such file or directory in the vault, or its name does not decode"
+                "there is no such file or directory in the vault, or its name does not decode; `plainview path` without --reverse tells names in the vault"
             };
             return Err(what.to_owned());
         };

@@ -1,6 +1,7 @@
 //! `plainview salvage`.
 
 use super::SalvageArgs;
+use super::advice::advised;
 use super::check::Opened;
 use super::exit::{Code, Failure, escaped};
 use super::progress::Progress;
@@ -28,10 +29,10 @@ pub(super) fn run(args: &SalvageArgs, voice: Voice) -> Result<(), Failure> {
         let (file, vault) = (args.file.display(), args.vault.display());
         match errno {
             Errno::NOENT => Failure::other(format!(
-                "there is no file {file} in {vault}, neither in the clear nor in the vault, and none on disk"
+                "there is no file {file} in {vault}, neither in the clear nor in the vault, and none on disk; `plainview check` prints the paths of damaged files"
             )),
-            Errno::ISDIR => Failure::other(format!("{file} is no regular file")),
-            errno => Failure::other(format!("cannot open {file}: {errno}")),
+            Errno::ISDIR => Failure::other(format!("{file} is no regular file; give one")),
+            errno => Failure::other(format!("cannot open {file}: {}", advised(errno))),
         }
     })?;
     let len = rustix::fs::fstat(&file).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
@@ -58,9 +59,17 @@ fn finish(args: &SalvageArgs, voice: Voice, map_path: &Path, salvaged: &Salvaged
         "salvaged {bytes} of {len} bytes{certain} to {}; {missing} ranges are missing\n",
         args.out.display()
     )))?;
-    match salvaged.is_complete() {
-        true => Ok(()),
-        false => Err(Failure::new(
+    match (salvaged.is_complete(), *bytes) {
+        (true, _) => Ok(()),
+        (false, 0) => Err(Failure::new(
+            Code::DamageFound,
+            format!(
+                "nothing in {} is of a file of {}; `plainview check` prints the paths of damaged files",
+                args.file.display(),
+                args.vault.display()
+            ),
+        )),
+        (false, _) => Err(Failure::new(
             Code::DamageFound,
             format!(
                 "not all of {} can be read; {} says what is missing",
@@ -79,7 +88,7 @@ fn map_path(out: &Path) -> PathBuf {
 }
 
 fn exists(path: &Path) -> Failure {
-    Failure::new(Code::Exists, format!("{} is there already", path.display()))
+    Failure::new(Code::Exists, format!("{} is there already; give another name", path.display()))
 }
 
 /// Makes a file that only its owner may read.
@@ -88,6 +97,6 @@ fn create(path: &Path) -> Result<File, Failure> {
     match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => Ok(File::from(file)),
         Err(Errno::EXIST) => Err(exists(path)),
-        Err(errno) => Err(Failure::other(format!("cannot make {}: {errno}", path.display()))),
+        Err(errno) => Err(Failure::other(format!("cannot make {}: {}", path.display(), advised(errno)))),
     }
 }
