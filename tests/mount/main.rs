@@ -34,3 +34,4 @@ mod space;
 mod tamper;
 mod terminal;
 mod tree;
+mod words;
