@@ -58,7 +58,7 @@ SETUP = {
 # Files of many kinds, in what the programs above mounted on ~/m; each line may fail where a program cannot do it.
 FILL = """
     cd m && mkdir -p a/b "with blank" && echo text > a/text && head -c 300000 /dev/urandom > a/b/random && : > empty
-    ln -s a/text link; ln a/text hard; mkfifo fifo
+    ln -s a/text link; ln a/text hard
     truncate -s 5M sparse; echo end >> sparse
     setfattr -n user.colour -v blue a/text; setfacl -m u:1:r a/text
     chmod 640 a/b/random; touch -d '2001-02-03 04:05:06.789' a/b/random "with blank"; touch "$(printf 'n%.0s' $(seq 140))"
@@ -242,6 +242,8 @@ def unknown_options(program):
         if page != "README.md":
             # In the first column is what other programs know.
             text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.MULTILINE)
+        # This one is EncFS's.
+        text = text.replace("`--paranoia`", "")
         codes = re.findall(r"`((?:plainview |--)[^`]*)`", text) + re.findall(r"^    (plainview .*)$", text, re.MULTILINE)
         for code in codes:
             words = code.split()

@@ -239,7 +239,7 @@ mod tests {
             ["-orw", "-onofail", "--verbose", "--", "V", "M"]
         );
         assert_eq!(of("V M -o quiet"), ["--quiet", "--", "V", "M"]);
-        assert_eq!(of("-v V M -o rw,quiet"), ["--quiet", "-orw", "--", "V", "M"]);
+        assert_eq!(of("-v V M -o rw,quiet"), ["-orw", "--quiet", "--", "V", "M"]);
         assert_eq!(of("-r -o passfile=/a,acl V M"), ["--passfile=/a", "-oacl", "--ro", "--", "V", "M"]);
         assert_eq!(
             of("V M -o no_journal,ro -o journal-size=8M"),

@@ -173,6 +173,7 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
             Error::Inaccessible(point, errno) => format!("cannot use mount point {}: {}", point.display(), advised(*errno)),
             Error::Kernel(point, errno) => format!("cannot mount on {}: {}", point.display(), advised(*errno)),
             Error::Lock(vault, errno) => format!("cannot lock {}: {}", vault.display(), advised(*errno)),
+            Error::NotMounted(_) => format!("{error}; `mount -t fuse.plainview` lists what is"),
             error => error.to_string(),
         },
     )
