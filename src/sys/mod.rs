@@ -6,4 +6,5 @@ pub mod disk;
 pub mod limits;
 pub(crate) mod memory;
 pub mod metadata;
+mod passing;
 pub mod temporary;
