@@ -37,8 +37,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = "Examples:
   plainview init ~/Vault               make a vault
   plainview mount ~/Vault ~/Private    show it in the clear
   plainview umount ~/Private           only ciphertext is left";
@@ -263,12 +262,11 @@ impl RecipeKeyArgs {
         let read = File::open(path)
             .map_err(KeyError::Read)
             .and_then(|mut file| RecipeKey::read_hex(&mut file));
-        read.map_err(|error| {
-            Failure::other(match error {
-                KeyError::Read(error) => format!("no key from {}: {}", path.display(), advised(error)),
-                error => format!("no key from {}: {error}", path.display()),
-            })
-        })
+        let why = |error| match error {
+            KeyError::Read(error) => advised(error),
+            KeyError::NotHex => KeyError::NotHex.to_string(),
+        };
+        read.map_err(|error| Failure::other(format!("no key from {}: {}", path.display(), why(error))))
     }
 }
 

@@ -167,14 +167,21 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
         | Error::CannotUnmount(..)
         | Error::NotDurable { .. } => Code::Other,
     };
-    Failure::new(
-        code,
-        match error {
-            Error::Inaccessible(point, errno) => format!("cannot use mount point {}: {}", point.display(), advised(*errno)),
-            Error::Kernel(point, errno) => format!("cannot mount on {}: {}", point.display(), advised(*errno)),
-            Error::Lock(vault, errno) => format!("cannot lock {}: {}", vault.display(), advised(*errno)),
-            Error::NotMounted(_) => format!("{error}; `mount -t fuse.plainview` lists what is"),
-            error => error.to_string(),
-        },
-    )
+    Failure::new(code, message(error))
+}
+
+/// What it says, and what to do where the operating system says why.
+fn message(error: &mount::Error) -> String {
+    use mount::Error;
+    if let Error::Inaccessible(point, errno) = error {
+        format!("cannot use mount point {}: {}", point.display(), advised(*errno))
+    } else if let Error::Kernel(point, errno) = error {
+        format!("cannot mount on {}: {}", point.display(), advised(*errno))
+    } else if let Error::Lock(vault, errno) = error {
+        format!("cannot lock {}: {}", vault.display(), advised(*errno))
+    } else if let Error::NotMounted(_) = error {
+        format!("{error}; `mount -t fuse.plainview` lists what is")
+    } else {
+        error.to_string()
+    }
 }
