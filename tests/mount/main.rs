@@ -36,3 +36,4 @@ mod status;
 mod tamper;
 mod terminal;
 mod tree;
+mod words;
