@@ -208,7 +208,10 @@ impl Config {
     }
 
     /// As [`read`](Self::read), of the file's bytes.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self, ConfigError> {
+    ///
+    /// # Errors
+    /// [`ConfigError::Newer`], [`ConfigError::Damaged`].
+    pub fn parse(file: &[u8]) -> Result<Self, ConfigError> {
         text::check_format(file)?;
         store::check_size(file)?;
         let (sealed, tag) = text::split(file)?;
