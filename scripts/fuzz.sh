@@ -54,11 +54,15 @@ longest() { # target
 
 mkdir -p "$keep"
 failed=0
+# In memory where there is such a directory: some targets write files.
+scratch="${TMPDIR:-/tmp}"
+[ ! -w /dev/shm ] || scratch=/dev/shm
 for target in "${targets[@]}"; do
     corpus="tests/fuzz/corpus/$target"
-    work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-fuzz.XXXXXX")"
-    mkdir -p "$corpus" "$work/more" "$work/least"
-    export PLAINVIEW_FUZZ_TARGET=$target
+    work="$(mktemp -d "$scratch/plainview-fuzz.XXXXXX")"
+    trap 'rm -rf "$work"' EXIT
+    mkdir -p "$corpus" "$work/more" "$work/least" "$work/tmp"
+    export PLAINVIEW_FUZZ_TARGET=$target TMPDIR="$work/tmp"
     options=(-max_len="$(longest "$target")" -rss_limit_mb=2048 -malloc_limit_mb=256 -timeout=10 -artifact_prefix="$keep/$target-")
     echo "== $target: $minutes minutes"
     # Without a time libFuzzer goes on for ever.

@@ -70,6 +70,10 @@ fn the_corpus_is_small_and_has_a_directory_for_each_target() {
         .collect();
     names.sort();
     assert_eq!(names, targets::ALL.map(|(name, _)| name));
-    let size: u64 = names.iter().flat_map(|name| inputs(name)).map(|input| input.metadata().unwrap().len()).sum();
+    let size: u64 = names
+        .iter()
+        .flat_map(|name| inputs(name))
+        .map(|input| input.metadata().unwrap().len())
+        .sum();
     assert!(size < SIZE_MAX, "{size} bytes");
 }

@@ -5,6 +5,7 @@ use data_encoding::BASE64URL_NOPAD;
 use plainview::keys::{Change, Config, ConfigError, ConfigKey, LABEL_MAX, MasterKey, NewSlot, Opener, SlotKey, Unlocker, keyfile};
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::LazyLock;
 use tempfile::TempDir;
 
@@ -13,12 +14,15 @@ const SEAL: &str = "[seal]\n";
 
 static MASTER: LazyLock<MasterKey> = LazyLock::new(master);
 static KEY: LazyLock<ConfigKey> = LazyLock::new(|| ConfigKey::derive(&MASTER));
-/// The vault whose file is changed; where the system has a directory in memory, in that.
-static VAULT: LazyLock<(TempDir, File)> = LazyLock::new(|| {
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let root = File::open(dir.path()).unwrap();
-    (dir, root)
-});
+
+thread_local! {
+    /// The vault whose file is changed. Removed with the thread.
+    static VAULT: (TempDir, File) = {
+        let dir = tempfile::tempdir().unwrap();
+        let root = File::open(dir.path()).unwrap();
+        (dir, root)
+    };
+}
 
 /// Bit 0: the input is the sealed part, and gets a seal that fits. Bit 1: then one byte of the file is changed.
 pub(super) fn run(data: &[u8]) {
@@ -30,10 +34,17 @@ pub(super) fn run(data: &[u8]) {
     }
     let (at, with) = if bit(flags, 1) { (input.number(2), input.byte()) } else { (0, 0) };
     let tag = blake3::keyed_hash(KEY.expose(), input.0);
-    let mut file = [input.0, SEAL.as_bytes(), b"tag = \"", BASE64URL_NOPAD.encode(tag.as_bytes()).as_bytes(), b"\"\n"].concat();
+    let mut file = [
+        input.0,
+        SEAL.as_bytes(),
+        b"tag = \"",
+        BASE64URL_NOPAD.encode(tag.as_bytes()).as_bytes(),
+        b"\"\n",
+    ]
+    .concat();
     let is_changed = flip(&mut file, at, with);
     if let Some(config) = parse(&file) {
-        written_again(&file, &config, is_changed);
+        VAULT.with(|(dir, root)| written_again(dir.path(), root, &file, &config, is_changed));
     }
 }
 
@@ -61,9 +72,8 @@ fn slot_key(fill: u8) -> SlotKey {
 }
 
 /// A slot is added and removed: what was there before is written as it was read. A file that was changed is refused.
-fn written_again(file: &[u8], config: &Config, is_changed: bool) {
-    let (dir, root) = &*VAULT;
-    std::fs::write(dir.path().join("plainview.toml"), file).unwrap();
+fn written_again(dir: &Path, root: &File, file: &[u8], config: &Config, is_changed: bool) {
+    std::fs::write(dir.join("plainview.toml"), file).unwrap();
     let new = NewSlot {
         label: "fuzz \"[seal]\\\n[seal]\n\u{7f}\t".to_owned(),
         opener: Opener::Keyfile,

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, StatxFlags, statx};
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::Arc;
 use tempfile::TempDir;
 
 type Tag = [u8; 16];
@@ -28,11 +28,17 @@ struct Scene {
     files: [(PathBuf, Vec<u8>); 3],
 }
 
-static SCENE: LazyLock<Scene> = LazyLock::new(|| {
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+thread_local! {
+    /// Removed with the thread.
+    static SCENE: Scene = scene();
+}
+
+fn scene() -> Scene {
+    let dir = tempfile::tempdir().unwrap();
     let master = master();
     let content = ContentKey::derive(&master);
-    let files = [(1, 100), (2, 9000), (3, 0)].map(|(salt, len)| (dir.path().join(format!("file{salt}")), sealed(&content, [salt; 24], len)));
+    let files =
+        [(1, 100), (2, 9000), (3, 0)].map(|(salt, len)| (dir.path().join(format!("file{salt}")), sealed(&content, [salt; 24], len)));
     Scene {
         key: JournalKey::derive(&master),
         root: File::open(dir.path()).unwrap(),
@@ -40,14 +46,19 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
         dir,
         files,
     }
-});
+}
 
 fn sealed(content: &ContentKey, salt: [u8; 24], len: usize) -> Vec<u8> {
     if len == 0 {
         return Vec::new();
     }
     let keys = FileKeys::derive(content, &salt);
-    let mut bytes = Header { salt, holes: Holes::Forbidden }.seal(&keys).to_vec();
+    let mut bytes = Header {
+        salt,
+        holes: Holes::Forbidden,
+    }
+    .seal(&keys)
+    .to_vec();
     let mut records = vec![0; sealed_len(len, End::Last)];
     RecordCipher::new(&keys).seal(RecordNo::new(0), &vec![1; len], End::Last, &mut rand::rng(), &mut records);
     bytes.extend(records);
@@ -57,25 +68,28 @@ fn sealed(content: &ContentKey, salt: [u8; 24], len: usize) -> Vec<u8> {
 /// Bit 0: the input is the journal's bytes as they are. Bit 1: it is only read, and numbers may be of 8 bytes. Bit 2: one byte is changed. Bit 3: it is cut. Bit 4: the other header is
 /// the one in force. Bit 5: it is a copy of the vault. Bit 6: any file may have been made after the journal.
 pub(super) fn run(data: &[u8]) {
-    let scene = &*SCENE;
-    scene.prepare();
-    let mut input = Input(data);
-    let flags = input.byte();
-    let (at, with, cut) = (input.number(2), input.byte(), input.number(2));
-    let mut journal = match bit(flags, 0) {
-        true => input.0.to_vec(),
-        false => [scene.slots(flags), scene.entries(&mut input, flags)].concat(),
-    };
-    if bit(flags, 2) {
-        flip(&mut journal, at, with);
-    }
-    if bit(flags, 3) {
-        journal.truncate(usize::try_from(cut).unwrap());
-    }
-    scene.recover(&journal, bit(flags, 1));
+    SCENE.with(|scene| scene.run(data));
 }
 
 impl Scene {
+    fn run(&self, data: &[u8]) {
+        self.prepare();
+        let mut input = Input(data);
+        let flags = input.byte();
+        let (at, with, cut) = (input.number(2), input.byte(), input.number(2));
+        let mut journal = match bit(flags, 0) {
+            true => input.0.to_vec(),
+            false => [self.slots(flags), self.entries(&mut input, flags)].concat(),
+        };
+        if bit(flags, 2) {
+            flip(&mut journal, at, with);
+        }
+        if bit(flags, 3) {
+            journal.truncate(usize::try_from(cut).unwrap());
+        }
+        self.recover(&journal, bit(flags, 1));
+    }
+
     fn prepare(&self) {
         for (path, bytes) in &self.files {
             fs::write(path, bytes).unwrap();
@@ -178,7 +192,7 @@ impl Scene {
         fs::write(self.dir.path().join("plainview.journal"), journal).unwrap();
     }
 
-    fn open(&self, access: Access) -> Option<(std::sync::Arc<Journal>, Option<Report>)> {
+    fn open(&self, access: Access) -> Option<(Arc<Journal>, Option<Report>)> {
         // What the journal says cannot always be done: a length that no file has here.
         Journal::open(self.root.as_fd(), &self.master, access, SIZE_MIN, &|_| {}).ok()
     }
@@ -190,13 +204,22 @@ impl Scene {
             assert!(fs::read(path).unwrap() == *bytes, "{} was only to be read", path.display());
         }
         assert!(fs::read(self.dir.path().join("plainview.journal")).unwrap() == journal);
-        let Some((_, Some(read))) = read.filter(|_| !only_read) else { return };
-        let Some((opened, Some(written))) = self.open(Access::ReadWrite) else { return };
-        assert_eq!((read.entries, read.damage, read.gone), (written.entries, written.damage, written.gone));
+        let Some((opened, report)) = read else { return };
+        // It holds the files that something was recovered over, until then.
+        opened.close().unwrap();
+        assert_eq!(Arc::strong_count(&opened), 1, "nothing refers to it any more");
+        let Some(read) = report.filter(|_| !only_read) else { return };
+        let Some((opened, Some(written))) = self.open(Access::ReadWrite) else {
+            return;
+        };
+        assert_eq!(
+            (read.entries, read.damage, read.gone),
+            (written.entries, written.damage, written.gone)
+        );
         if opened.close().is_err() || written.pending.is_some() {
             return;
         }
-        drop(opened);
+        assert_eq!(Arc::strong_count(&opened), 1, "nothing refers to it any more");
         let again = self.open(Access::ReadOnly).expect("it was opened before");
         assert!(again.1.is_none(), "there is nothing left to recover");
     }
@@ -207,7 +230,11 @@ fn identity(file: &File) -> [u8; 20] {
     let stat = statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME).unwrap();
     let born = match stat.stx_mask & StatxFlags::BTIME.bits() {
         0 => [0i64.to_le_bytes().as_slice(), &u32::MAX.to_le_bytes()].concat(),
-        _ => [stat.stx_btime.tv_sec.to_le_bytes().as_slice(), &stat.stx_btime.tv_nsec.to_le_bytes()].concat(),
+        _ => [
+            stat.stx_btime.tv_sec.to_le_bytes().as_slice(),
+            &stat.stx_btime.tv_nsec.to_le_bytes(),
+        ]
+        .concat(),
     };
     [stat.stx_ino.to_le_bytes().as_slice(), &born].concat().try_into().unwrap()
 }

@@ -74,7 +74,11 @@ fn sealed(input: &mut Input<'_>) {
     };
     let nonce = [8; 16];
     match what & 3 {
-        0 => opens_as_sealed(BASE64URL_NOPAD.encode(&siv(NamesKey::derive(&master()).expose(), &[DIR.as_bytes()])).as_bytes()),
+        0 => opens_as_sealed(
+            BASE64URL_NOPAD
+                .encode(&siv(NamesKey::derive(&master()).expose(), &[DIR.as_bytes()]))
+                .as_bytes(),
+        ),
         1 => {
             let sealed = [nonce.as_slice(), &siv(SymlinksKey::derive(&master()).expose(), &[&nonce])].concat();
             assert_eq!(CIPHER.open_target(BASE64URL_NOPAD.encode(&sealed).as_bytes()).unwrap(), text);
@@ -103,7 +107,10 @@ fn plain(text: &[u8]) {
     let sealed = CIPHER.seal(DIR, &name);
     assert!(CIPHER.open(DIR, sealed.encoded()).unwrap() == name);
     assert!(sealed.entry().to_bytes().len() <= NAME_MAX);
-    assert!(CIPHER.open(CIPHER.child(DIR, sealed.encoded()), sealed.encoded()).is_err(), "another directory's");
+    assert!(
+        CIPHER.open(CIPHER.child(DIR, sealed.encoded()), sealed.encoded()).is_err(),
+        "another directory's"
+    );
     match (&sealed, NameCipher::classify(sealed.entry())) {
         (CipherName::Short(_), EntryKind::Short) => {}
         (CipherName::Long { entry, name_file, encoded }, EntryKind::Long { name_file: found }) => {

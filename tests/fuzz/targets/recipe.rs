@@ -1,7 +1,9 @@
 //! Recipe files, and keys in hexadecimal.
 
 use super::Input;
-use plainview::recipe::{BLOCK_LEN, Decryptor, Encryptor, HEADER_LEN, Header, Padding, RecipeKey, StreamError, decrypt, encrypt, size_on_disk};
+use plainview::recipe::{
+    BLOCK_LEN, Decryptor, Encryptor, HEADER_LEN, Header, Padding, RecipeKey, StreamError, decrypt, encrypt, size_on_disk,
+};
 use rustix::fs::{MemfdFlags, memfd_create};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -69,7 +71,10 @@ fn file(key: &RecipeKey, bytes: &[u8]) {
     assert!(rest.is_empty());
     Decryptor::new(key, &fields.iv).decrypt(&mut blocks);
     assert!(blocks.as_flattened().starts_with(&text));
-    assert_eq!(padding, blocks.last().map_or(Padding::Absent, |last| Padding::of(fields.size, last)));
+    assert_eq!(
+        padding,
+        blocks.last().map_or(Padding::Absent, |last| Padding::of(fields.size, last))
+    );
     Encryptor::new(key, &fields.iv).encrypt(&mut blocks);
     assert_eq!(blocks.as_flattened(), body, "it is encrypted as it was");
     there_and_back(key, &text);

@@ -3,7 +3,8 @@
 use super::{Input, bit, flip, master};
 use plainview::keys::{ContentKey, FileKeys};
 use plainview::record::{
-    End, Holes, MAX_PLAIN_LEN, OVERHEAD, RECORD_LEN, RecordCipher, RecordNo, SEALED_LEN, Size, cipher_len, opened_len, sealed_len, size_on_disk,
+    End, Holes, MAX_PLAIN_LEN, OVERHEAD, RECORD_LEN, RecordCipher, RecordNo, SEALED_LEN, Size, cipher_len, opened_len, sealed_len,
+    size_on_disk,
 };
 use rand::{TryCryptoRng, TryRng};
 use std::convert::Infallible;
