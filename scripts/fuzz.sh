@@ -37,7 +37,8 @@ fi
 host="$(rustc -vV | sed -n 's/^host: //p')"
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 flags+=" -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
-RUSTFLAGS="$flags" CARGO_TARGET_DIR="$build" cargo build --quiet --locked --release --target "$host" --manifest-path tests/fuzz/Cargo.toml
+# Not --locked: what the program itself needs may have changed since; all else stays as it is there.
+RUSTFLAGS="$flags" CARGO_TARGET_DIR="$build" cargo build --quiet --release --target "$host" --manifest-path tests/fuzz/Cargo.toml
 program="$build/$host/release/plainview-fuzz"
 
 # Longest inputs: those that can reach everything, for short ones are tried more often.
