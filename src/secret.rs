@@ -206,7 +206,10 @@ mod tests {
         for _ in 0..SLOTS {
             assert_eq!(Secret::<SLOT>::zeros().expose(), &[0; SLOT], "what was dropped is zeroed");
         }
-        assert!(matches!(Secret::<{ SLOT + 1 }>::random().0, Place::Heap(_)), "one that is too long for a place");
+        assert!(
+            matches!(Secret::<{ SLOT + 1 }>::random().0, Place::Heap(_)),
+            "one that is too long for a place"
+        );
     }
 
     #[test]

@@ -196,6 +196,9 @@ mod tests {
         for keys in ["\u{4}", "", "pw", "\u{1b}", "\u{1b}["] {
             assert_eq!(kind(keys), Some(ErrorKind::UnexpectedEof), "{keys:?}");
         }
-        assert!(matches!(typed(&"x".repeat(LINE_MAX + 2), Shown::Nothing).0, Err(LineError::TooLong)));
+        assert!(matches!(
+            typed(&"x".repeat(LINE_MAX + 2), Shown::Nothing).0,
+            Err(LineError::TooLong)
+        ));
     }
 }

@@ -14,6 +14,7 @@ mod decode;
 mod differential;
 mod faults;
 mod files;
+mod hardening;
 mod harness;
 mod harness_tests;
 mod idle;
