@@ -6,8 +6,8 @@
 use crate::sys::memory;
 use parking_lot::Mutex;
 use rand::Rng;
-use std::mem;
 use std::sync::LazyLock;
+use std::{hint, mem};
 use zeroize::Zeroize;
 
 /// Bytes of a place for one secret in locked memory: the longest one there is.
@@ -158,16 +158,26 @@ impl Drop for SecretBytes {
     }
 }
 
-/// Runs `work`, which computes with secrets, and overwrites what that left on the stack: ciphers and hashes are written by others, and not all of them tidy up.
+/// Runs `work`, which computes with secrets, and overwrites what that left on the stack and in registers: ciphers and hashes are written by others, and not all of them tidy up.
 pub fn leaving_no_trace<T>(work: impl FnOnce() -> T) -> T {
     let result = deeper(work);
-    memory::wipe_stack();
+    memory::wipe_traces();
     result
 }
 
-/// In a frame of its own, so that all of it is where the stack is wiped.
+/// Some way down the stack: what wipes it keeps a little at its beginning for itself.
 #[inline(never)]
 fn deeper<T>(work: impl FnOnce() -> T) -> T {
+    let room = [0u8; 512];
+    hint::black_box(&room);
+    let result = deepest(work);
+    hint::black_box(&room);
+    result
+}
+
+/// In a frame of its own, all of which is where the stack is wiped.
+#[inline(never)]
+fn deepest<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 

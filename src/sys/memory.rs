@@ -20,12 +20,17 @@ pub(crate) fn lock(bytes: &[u8]) -> rustix::io::Result<()> {
     unsafe { rustix::mm::mlock(bytes.as_ptr().cast_mut().cast(), bytes.len()) }
 }
 
-/// Overwrites what calls that have returned left on the stack of this thread, below the frame of the caller.
+/// Overwrites what calls that have returned left on the stack of this thread, below the frame of the caller, and in the registers of the processor.
 #[inline(never)]
-pub(crate) fn wipe_stack() {
+pub(crate) fn wipe_traces() {
     /// More than what Argon2id and the ciphers of slots use, and much less than a thread has.
     const DEPTH: usize = 128 << 10;
+    /// As many chunks of BLAKE3 as are hashed side by side, twice.
+    const PUBLIC: usize = 32 << 10;
     let mut below = [0u8; DEPTH];
     zeroize::Zeroize::zeroize(&mut below[..]);
     std::hint::black_box(&below);
+    // Vectors stay in their registers until something else needs these, and are saved with them to the stack: by the linker, when libc calls one of its functions for the first time, or for a
+    // signal. Hashing many blocks needs all of them, as wide as they are.
+    std::hint::black_box(blake3::hash(&below[..PUBLIC]));
 }

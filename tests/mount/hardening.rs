@@ -31,21 +31,21 @@ impl Search {
         self.0.extend(pieces.iter().map(|piece| (*piece, what)));
     }
 
-    /// How often there is something of each in the memory of a process.
-    fn found_in(&self, pid: u32) -> HashMap<&'static str, usize> {
+    /// Where in the memory of a process there is something of each.
+    fn found_in(&self, pid: u32) -> HashMap<&'static str, Vec<String>> {
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
         let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
-        let (mut found, mut looked_at) = (HashMap::new(), 0);
-        for (start, end) in maps.lines().filter_map(readable) {
+        let (mut found, mut looked_at) = (HashMap::<_, Vec<_>>::new(), 0);
+        for (line, (start, end)) in maps.lines().filter_map(|line| Some((line, readable(line)?))) {
             let mut at = start;
             while at < end {
                 let mut bytes = vec![0; usize::try_from((end - at).min(1 << 20)).unwrap()];
                 // Some pages of the kernel's are not for reading.
                 let got = memory.read_at(&mut bytes, at).unwrap_or(0);
                 looked_at += got;
-                for window in bytes[..got].windows(PIECE).filter(|window| window[0] != 0) {
+                for (offset, window) in (at..).zip(bytes[..got].windows(PIECE)).filter(|(_, window)| window[0] != 0) {
                     if let Some(what) = self.0.get(window) {
-                        *found.entry(*what).or_default() += 1;
+                        found.entry(*what).or_default().push(format!("{offset:x} in {line}"));
                     }
                 }
                 // A piece may lie across.
@@ -327,18 +327,15 @@ fn a_daemon_that_crashes_leaves_no_core() {
         let mount = vault.mount_command(Who::me(), &["-f"]);
         shell.arg(mount.get_program()).args(mount.get_args());
         let mounted = vault.mount_by(Who::me(), shell);
-        // The handler that tells of a stack that is full lets the first one pass.
-        mounted.signal(signal);
-        if signal == Signal::SEGV {
-            mounted.signal(signal);
-        }
-        let (pid, mut status) = (mounted.pid(), None);
+        let mut status = None;
         wait_for("the daemon's end", || {
+            // The handler that tells of a stack that is full lets the first SIGSEGV pass.
+            mounted.signal(signal);
             status = mounted.has_ended();
             status.is_some()
         });
         let status = status.unwrap();
-        assert_eq!(status.signal(), Some(signal.as_raw()), "{pid}");
+        assert_eq!(status.signal(), Some(signal.as_raw()));
         assert!(!status.core_dumped());
         mounted.kill();
         crate::places::detach(vault.point());

@@ -1,7 +1,7 @@
 //! The journal, and recovery from it: `docs/format.md`, "The journal", written down once more.
 
 use super::{Input, bit, flip, master};
-use plainview::journal::{Access, Journal, Report, SIZE_MIN};
+use plainview::journal::{Access, Error, Journal, Report, SIZE_MIN};
 use plainview::keys::{ContentKey, FileKeys, JournalKey, MasterKey};
 use plainview::record::{End, Header, Holes, RecordCipher, RecordNo, sealed_len};
 use rustix::fs::{AtFlags, StatxFlags, statx};
@@ -192,9 +192,8 @@ impl Scene {
         fs::write(self.dir.path().join("plainview.journal"), journal).unwrap();
     }
 
-    fn open(&self, access: Access) -> Option<(Arc<Journal>, Option<Report>)> {
-        // What the journal says cannot always be done: a length that no file has here.
-        Journal::open(self.root.as_fd(), &self.master, access, SIZE_MIN, &|_| {}).ok()
+    fn open(&self, access: Access) -> Result<(Arc<Journal>, Option<Report>), Error> {
+        Journal::open(self.root.as_fd(), &self.master, access, SIZE_MIN, &|_| {})
     }
 
     fn recover(&self, journal: &[u8], only_read: bool) {
@@ -204,24 +203,27 @@ impl Scene {
             assert!(fs::read(path).unwrap() == *bytes, "{} was only to be read", path.display());
         }
         assert!(fs::read(self.dir.path().join("plainview.journal")).unwrap() == journal);
-        let Some((opened, report)) = read else { return };
+        // There are lengths that no file can have.
+        let Ok((opened, report)) = read else {
+            assert!(only_read);
+            return;
+        };
         // It holds the files that something was recovered over, until then.
         opened.close().unwrap();
         assert_eq!(Arc::strong_count(&opened), 1, "nothing refers to it any more");
-        let Some(read) = report.filter(|_| !only_read) else { return };
-        let Some((opened, Some(written))) = self.open(Access::ReadWrite) else {
+        if only_read {
             return;
-        };
+        }
+        let (opened, written) = self.open(Access::ReadWrite).unwrap();
+        let (read, written) = (report.unwrap(), written.unwrap());
         assert_eq!(
             (read.entries, read.damage, read.gone),
             (written.entries, written.damage, written.gone)
         );
-        if opened.close().is_err() || written.pending.is_some() {
-            return;
-        }
+        assert_eq!(written.pending, None, "everything could be brought into the files");
+        opened.close().unwrap();
         assert_eq!(Arc::strong_count(&opened), 1, "nothing refers to it any more");
-        let again = self.open(Access::ReadOnly).expect("it was opened before");
-        assert!(again.1.is_none(), "there is nothing left to recover");
+        assert!(self.open(Access::ReadOnly).unwrap().1.is_none(), "there is nothing left to recover");
     }
 }
 
