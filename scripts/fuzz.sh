@@ -70,8 +70,8 @@ for target in "${targets[@]}"; do
     limit=-max_total_time=$((minutes * 60))
     [ "$minutes" != 0 ] || limit=-runs=0
     if "$program" "${options[@]}" "$limit" -print_final_stats=1 "$work/more" "$corpus" > "$keep/$target.log" 2>&1; then
-        # Of all that reach the same, the shortest.
-        "$program" "${options[@]}" -merge=1 "$work/least" "$corpus" "$work/more" > "$keep/$target-merge.log" 2>&1
+        # Of all that reach the same code, the shortest; how often they do does not count, or there would be thousands.
+        "$program" "${options[@]}" -merge=1 -use_counters=0 "$work/least" "$corpus" "$work/more" > "$keep/$target-merge.log" 2>&1
         rm -r "$corpus"
         mv "$work/least" "$corpus"
         chmod 755 "$corpus"
