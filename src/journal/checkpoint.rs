@@ -60,6 +60,12 @@ impl Journal {
     /// # Errors
     /// What the operating system says; nothing is lost then.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        let _checkpoints = self.checkpoints.lock();
+        self.checkpoint_alone()
+    }
+
+    /// `checkpoints` is held.
+    pub(super) fn checkpoint_alone(&self) -> Result<()> {
         let gate = self.gate.write();
         self.checkpoint_locked(&gate)
     }
@@ -93,7 +99,7 @@ impl Journal {
 
 /// What is remembered for those who look at files.
 impl Journal {
-    fn trace(&self, file: &JournaledFile, trace: Trace) {
+    pub(super) fn trace(&self, file: &JournaledFile, trace: Trace) {
         let mut traces = self.traces.lock();
         if traces.len() >= TRACES_MAX {
             // What is forgotten passes for a change by others, and is read anew.
@@ -156,7 +162,15 @@ impl JournaledFile {
             self.sync_itself(kept, Durability::Data)?;
         }
         self.all_durable();
-        if !is_committed && let Some(commitment) = self.commitment(kept.stat()?.modified) {
+        match is_committed {
+            true => Ok(()),
+            false => self.commit_now(kept),
+        }
+    }
+
+    /// Appends a commit of all that the file is. What was changed in the file itself is durable, and no operation is under way.
+    pub(super) fn commit_now(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+        if let Some(commitment) = self.commitment(self.modified(kept)?) {
             self.state.write().committed = commitment.len;
             self.append_commit(commitment);
         }
@@ -167,7 +181,7 @@ impl JournaledFile {
     pub(super) fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
         let _times = self.times.lock();
         let state = self.state.read();
-        if state.overlay.is_empty() && state.visible == state.disk_len && state.disk_len == state.len {
+        if state.overlay.is_written_back() && state.visible == state.disk_len && state.disk_len == state.len {
             return Ok(());
         }
         let modified = state.modified.unwrap_or(kept.stat()?.modified);
@@ -177,6 +191,7 @@ impl JournaledFile {
         if written.is_err() {
             // A later attempt cuts what is behind, whether that is so or not.
             state.disk_len = state.disk_len.max(state.len).max(state.visible + 1);
+            state.modified = Some(modified);
             return written;
         }
         (state.visible, state.disk_len) = (state.len, state.len);
@@ -185,7 +200,7 @@ impl JournaledFile {
     }
 
     /// What a sync must make durable so that everything is that was before: the journal, which goes, may hold the time of modification.
-    fn promised(&self) -> Durability {
+    pub(super) fn promised(&self) -> Durability {
         match self.state.read().durable_modified {
             Some(_) => Durability::Modified,
             None => Durability::Data,
@@ -210,8 +225,10 @@ fn write_state(state: &State, kept: &(dyn Backing + Send + Sync)) -> Result<()> 
     }
     for (at, extent) in state.overlay.iter() {
         match extent {
-            Extent::Bytes(bytes) => {
-                bytes.read(|bytes| write_all_at(kept, bytes, at))?;
+            Extent::Bytes(bytes, is_written) => {
+                if !is_written {
+                    bytes.read(|bytes| write_all_at(kept, bytes, at))?;
+                }
                 end = end.max(at + length(bytes.len()));
             }
             // Behind the end there are zeros.

@@ -89,6 +89,16 @@ impl Piece {
         self.len
     }
 
+    /// Whether it is the same bytes of the same chunk.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.len == other.len && self.is_of(other, 0)
+    }
+
+    /// Whether it is those bytes of `whole` that begin at its byte `at`.
+    pub(super) fn is_of(&self, whole: &Self, at: usize) -> bool {
+        Arc::ptr_eq(&self.chunk, &whole.chunk) && self.at == whole.at + at && at + self.len <= whole.len
+    }
+
     /// A copy of the bytes.
     pub(super) fn to_vec(&self) -> Vec<u8> {
         self.read(<[u8]>::to_vec)

@@ -5,7 +5,8 @@
 use super::file::JournaledFile;
 use super::format::Entry;
 use super::log::Position;
-use crate::sys::disk::Moment;
+use crate::sys::disk::{Backing, Moment};
+use rustix::io::Result;
 
 /// What a commit says of a file: how it is at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,14 @@ pub(super) struct Commitment {
 }
 
 impl JournaledFile {
+    /// When the file was modified last, whatever was written to it since.
+    pub(super) fn modified(&self, disk: &(impl Backing + ?Sized)) -> Result<Moment> {
+        // Whoever holds this may have written to it, and not yet given it its time back.
+        let _times = self.times.lock();
+        let known = self.state.read().modified;
+        known.map_or_else(|| disk.stat().map(|stat| stat.modified), Ok)
+    }
+
     /// What a commit would say now; `None` when no entry was made since the journal was begun.
     pub(super) fn commitment(&self, modified: Moment) -> Option<Commitment> {
         let state = self.state.read();

@@ -20,7 +20,7 @@ const AROUND: u64 = 32 << 10;
 
 /// A file that is changed by way of the journal.
 ///
-/// Locks, in the order in which they are taken: `op`, the journal's `news` or `gate`, `state`, and the journal's leaves.
+/// Locks, in the order in which they are taken: `op`, the journal's `checkpoints`, its `news` or `gate`, `times`, `state`, and the journal's leaves.
 pub(crate) struct JournaledFile {
     pub(super) journal: Arc<Journal>,
     pub(super) id: FileId,
@@ -32,7 +32,7 @@ pub(crate) struct JournaledFile {
     pub(super) unsettled: AtomicBool,
     /// Held while the file itself is synced: of two at the same time the operating system tells only one that it failed.
     syncing: Mutex<()>,
-    /// Held while a checkpoint writes to the file, until it has its time of modification again, and by who sets that. Taken before `state`.
+    /// Held by who writes to the file itself, until it has the time of modification that it should have, and by who sets that.
     pub(super) times: Mutex<()>,
 }
 
@@ -170,7 +170,9 @@ impl JournaledFile {
         }
         let (_held, _room) = self.journal.enter(upcoming + AROUND)?;
         self.make_room(disk, upcoming, end)?;
-        let _gate = Gate::Journal { _held, _room };
+        let is_touched = mtime == Mtime::Now || self.state.read().in_place;
+        let _times = is_touched.then(|| self.times.lock());
+        let _gate = Gate::Journal { _held, _room, _times };
         Ok(Operation { over, _op: op, _gate })
     }
 
@@ -187,6 +189,17 @@ impl JournaledFile {
     pub(super) fn sync_itself(&self, disk: &dyn Backing, what: Durability) -> Result<()> {
         let _syncing = self.syncing.lock();
         disk.sync(what).inspect_err(|errno| self.journal.lost(self.id, *errno))
+    }
+
+    /// As [`Self::sync_itself`], but what lies over the file can be written again: only what does not may be lost.
+    pub(super) fn sync_written_back(&self, disk: &dyn Backing, what: Durability) -> Result<()> {
+        let _syncing = self.syncing.lock();
+        disk.sync(what).inspect_err(|errno| {
+            let state = self.state.read();
+            if state.changes > state.durable_changes {
+                self.journal.lost(self.id, *errno);
+            }
+        })
     }
 
     /// The file is new no more: what it has counts as committed.
@@ -246,8 +259,15 @@ impl JournaledFile {
 
 /// What keeps a checkpoint away while an operation is under way.
 enum Gate<'a> {
-    News { _held: RwLockReadGuard<'a, u64> },
-    Journal { _held: RwLockReadGuard<'a, ()>, _room: Room<'a> },
+    News {
+        _held: RwLockReadGuard<'a, u64>,
+    },
+    Journal {
+        _held: RwLockReadGuard<'a, ()>,
+        _room: Room<'a>,
+        /// Where the file itself is written to, or its time of modification set: nobody else does either meanwhile.
+        _times: Option<MutexGuard<'a, ()>>,
+    },
 }
 
 /// An operation that changes a file.

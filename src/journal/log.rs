@@ -154,6 +154,15 @@ impl Log {
         }
     }
 
+    /// What is appended from now on is put into a chunk of its own.
+    pub(super) fn begin_chunk(&self) {
+        let mut state = self.state.lock();
+        let end = state.end;
+        if state.tail.back().is_some_and(|(at, _)| *at < end) {
+            state.tail.push_back((end, self.spare.chunk(0)));
+        }
+    }
+
     /// The byte of the file behind the last entry.
     pub(super) fn end(&self) -> u64 {
         self.state.lock().end

@@ -5,10 +5,10 @@
 //! comes back after a crash whole, with all others of its file up to a commit, or not at all.
 //!
 //! [`format`](self) and `header` are the bytes of the journal, `overlay` what lies over a file, in the memory of `chunk`; `log` appends and syncs; `file`, `over`, `room`, `commit` and `sync` are a file that is read, changed and synced; `news` are new files;
-//! `checkpoint` brings everything into the files, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
+//! `writeback` brings what is committed into the files while they are changed, `checkpoint` everything, `thread` sees to that in time; `replay` reads a journal, `tale` is what it says of one file, `damage` tells damage from a crash;
 //! `recover` makes the files what it says: `walk` finds them, `visit` puts one right, `verify` sees what of a new one is good.
 //!
-//! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::news` or `Journal::gate`; `JournaledFile::state`; the leaves (`Journal::files`,
+//! Locks, in the order in which they are taken: `JournaledFile::op`; `Journal::checkpoints`; `Journal::news` or `Journal::gate`; `JournaledFile::times`; `JournaledFile::state`; the leaves (`Journal::files`,
 //! `Journal::traces`, the log's, the thread's).
 
 mod checkpoint;
@@ -34,6 +34,7 @@ mod thread;
 mod verify;
 mod visit;
 mod walk;
+mod writeback;
 
 use crate::keys::JournalKey;
 use crate::sys::disk::{FileId, Kept, Moment};
@@ -87,6 +88,8 @@ pub struct Journal {
     beginning: Mutex<()>,
     /// Held for reading by operations on committed files and by who appends a commit, for writing by the checkpoint.
     gate: RwLock<()>,
+    /// Held by who writes into the files what lies over them: one at a time.
+    checkpoints: Mutex<()>,
     /// Held for reading by operations on new files; the generation of those that are new, which is raised when all before are to be synced.
     news: RwLock<u64>,
     /// Whether new files were written to since they were synced.
@@ -117,6 +120,7 @@ impl Journal {
             log: OnceLock::new(),
             beginning: Mutex::new(()),
             gate: RwLock::new(()),
+            checkpoints: Mutex::new(()),
             news: RwLock::new(0),
             news_written: AtomicBool::new(false),
             files: Mutex::default(),
@@ -278,6 +282,7 @@ impl Journal {
             self.discharge();
             return Ok(());
         }
+        let _checkpoints = self.checkpoints.lock();
         let gate = self.gate.write();
         self.checkpoint_locked(&gate)?;
         self.home.sync_all()?;

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 /// What an extent holds.
 #[derive(Clone)]
 pub(super) enum Extent {
-    /// These bytes.
-    Bytes(Piece),
+    /// These bytes, and whether they are in the file by now, durably.
+    Bytes(Piece, bool),
     /// So many zeros, which are to take no space.
     Zeros(u64),
 }
@@ -19,7 +19,7 @@ impl Extent {
     /// Its length.
     pub(super) fn len(&self) -> u64 {
         match self {
-            Self::Bytes(bytes) => length(bytes.len()),
+            Self::Bytes(bytes, _) => length(bytes.len()),
             Self::Zeros(len) => *len,
         }
     }
@@ -27,7 +27,7 @@ impl Extent {
     /// How many of its bytes may be other than zero.
     fn held(&self) -> u64 {
         match self {
-            Self::Bytes(bytes) => length(bytes.len()),
+            Self::Bytes(bytes, _) => length(bytes.len()),
             Self::Zeros(_) => 0,
         }
     }
@@ -35,7 +35,7 @@ impl Extent {
     /// Cuts it to its first `at` bytes; returns the others.
     fn split_off(&mut self, at: u64) -> Self {
         match self {
-            Self::Bytes(bytes) => Self::Bytes(bytes.split_off(at)),
+            Self::Bytes(bytes, is_written) => Self::Bytes(bytes.split_off(at), *is_written),
             Self::Zeros(len) => {
                 let rest = *len - at;
                 *len = at;
@@ -81,7 +81,7 @@ impl Overlay {
     /// How many bytes lie at `from` and behind that may be other than zero.
     pub(super) fn held_from(&self, from: u64) -> u64 {
         let inside = self.covering(from).map_or(0, |(at, extent)| match extent {
-            Extent::Bytes(_) => at + extent.len() - from,
+            Extent::Bytes(..) => at + extent.len() - from,
             Extent::Zeros(_) => 0,
         });
         let behind = self.extents.range(from..).filter(|(at, _)| **at > from || inside == 0);
@@ -96,7 +96,7 @@ impl Overlay {
 
     /// Puts `bytes` at `offset`, over what is there.
     pub(super) fn write(&mut self, offset: u64, bytes: Piece) {
-        self.put(offset, Extent::Bytes(bytes));
+        self.put(offset, Extent::Bytes(bytes, false));
     }
 
     /// Puts zeros there.
@@ -133,8 +133,40 @@ impl Overlay {
             let (from, to) = ((*at).max(offset), (at + extent.len()).min(end));
             let place = &mut buf[index(from - offset)..index(to - offset)];
             match extent {
-                Extent::Bytes(bytes) => bytes.read(|bytes| place.copy_from_slice(&bytes[index(from - at)..index(to - at)])),
+                Extent::Bytes(bytes, _) => bytes.read(|bytes| place.copy_from_slice(&bytes[index(from - at)..index(to - at)])),
                 Extent::Zeros(_) => place.fill(0),
+            }
+        }
+    }
+
+    /// Whether all that lies over the file is in it, durably.
+    pub(super) fn is_written_back(&self) -> bool {
+        self.extents.values().all(|extent| matches!(extent, Extent::Bytes(_, true)))
+    }
+
+    /// The bytes that lie before `end`, and where, that are not known to be in the file.
+    pub(super) fn not_written_back(&self, end: u64) -> Vec<(u64, Piece)> {
+        let before = self.extents.range(..end).filter(|(at, extent)| **at + extent.len() <= end);
+        let bytes = before.filter_map(|(at, extent)| match extent {
+            Extent::Bytes(bytes, false) => Some((*at, bytes.clone())),
+            Extent::Bytes(_, true) | Extent::Zeros(_) => None,
+        });
+        bytes.collect()
+    }
+
+    /// Whether these very bytes are what lies at `at`.
+    pub(super) fn holds(&self, at: u64, piece: &Piece) -> bool {
+        matches!(self.extents.get(&at), Some(Extent::Bytes(bytes, _)) if bytes.is(piece))
+    }
+
+    /// The bytes at `at` are in the file, durably. What of them lies there no more has no part in it.
+    pub(super) fn written_back(&mut self, at: u64, piece: &Piece) {
+        let end = at + length(piece.len());
+        for (start, extent) in self.extents.range_mut(at..end) {
+            if let Extent::Bytes(bytes, is_written) = extent
+                && bytes.is_of(piece, index(start - at))
+            {
+                *is_written = true;
             }
         }
     }
@@ -142,7 +174,7 @@ impl Overlay {
     /// What lies over the byte `at`, data or a hole, and up to where; or that nothing does, and where something begins.
     pub(super) fn kind_at(&self, at: u64) -> (Option<SeekTo>, Option<u64>) {
         match self.covering(at) {
-            Some((start, extent @ Extent::Bytes(_))) => (Some(SeekTo::Data), Some(start + extent.len())),
+            Some((start, extent @ Extent::Bytes(..))) => (Some(SeekTo::Data), Some(start + extent.len())),
             Some((start, extent @ Extent::Zeros(_))) => (Some(SeekTo::Hole), Some(start + extent.len())),
             None => (None, self.extents.range(at..).next().map(|(next, _)| *next)),
         }

@@ -28,7 +28,7 @@ impl JournaledFile {
                 self.sync_itself(disk, Durability::Data)?;
             }
             self.all_durable();
-            if let Some(commitment) = self.commitment(disk.stat()?.modified) {
+            if let Some(commitment) = self.commitment(self.modified(disk)?) {
                 self.append_commit(commitment);
             }
         }
@@ -61,7 +61,7 @@ impl JournaledFile {
         state.overlay.split(committed);
         for (at, extent) in state.overlay.iter_from(committed) {
             // Zeros are there: nothing was ever written to the file behind what was committed.
-            if let Extent::Bytes(bytes) = extent {
+            if let Extent::Bytes(bytes, _) = extent {
                 state.disk_len = state.disk_len.max(at + length(bytes.len()));
                 // A copy, for others append to the journal meanwhile. It is little, or it would not lie there.
                 write_all_at(disk, &bytes.to_vec(), at)?;

@@ -46,7 +46,7 @@ impl JournaledFile {
             self.grow_old();
         }
         let _gate = self.journal.gate.read();
-        let modified = disk.stat()?.modified;
+        let modified = self.modified(disk)?;
         let state = self.state.read();
         let is_committed = state.is_committed();
         // A commit has the time of modification as well.

@@ -135,7 +135,7 @@ fn run(alarm: &Alarm, weak: &Weak<Journal>) {
             }
             Due::Late | Due::Full => {}
         }
-        let mut done = journal.checkpoint();
+        let mut done = journal.checkpoint_in_background();
         match due {
             Due::Late => journal.forget_spare(),
             // If nothing comes any more, its memory is given back then.

@@ -81,7 +81,7 @@ fn dress(to: BorrowedFd<'_>, from: BorrowedFd<'_>, stat: &Stat) -> Result<()> {
     // In a mode with an ACL, the group's bits are the most that anybody in it has, perhaps not the group.
     let listed = rustix::fs::fgetxattr_query(from, ACL).is_ok();
     let same_group = rustix::fs::fstat(to)?.st_gid == stat.st_gid;
-    let mode = Mode::from_raw_mode(stat.st_mode & 0o777);
+    let mode = Mode::from_raw_mode(descriptor::mode(stat) & 0o777);
     descriptor::chmod(to, if listed || !same_group { least(mode) } else { mode })?;
     descriptor::set_times(to, &metadata::times(stat))
 }

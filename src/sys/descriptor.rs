@@ -1,7 +1,8 @@
 //! What can be done to an open descriptor whatever it was opened for: also one opened with O_PATH, which most calls refuse.
 
+use super::passing;
 use parking_lot::ReentrantMutex;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timestamps, Uid};
 use rustix::io::Result;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -38,25 +39,42 @@ pub fn keeping_privileges<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> Result
         return action();
     }
     let _modes = MODES.lock();
-    let before = rustix::fs::fstat(fd)?.st_mode;
+    let stat = rustix::fs::fstat(fd)?;
+    let before = stat.st_mode;
+    // Without the right to execute, the group's bit is not about privileges and stays.
+    let taken = if before & 0o010 == 0 { SETUID } else { SETID };
+    let _moment = passing::begin(fd, &stat, before & !taken);
     let result = action();
     if rustix::fs::fstat(fd)?.st_mode != before {
         // Of a file that is not ours, what we must not give back is not there to be misused.
-        let _ = chmod(fd, Mode::from_raw_mode(before & 0o7777));
+        let _ = put(fd, Mode::from_raw_mode(before & 0o7777));
     }
     result
 }
 
+const SETUID: u32 = 0o4000;
 /// Set-user-id and set-group-id.
 const SETID: u32 = 0o6000;
 
-/// chmod(2) of the open file.
+/// chmod(2) of the open file, to the mode that it is to have from now on.
 ///
 /// # Errors
 /// As chmod(2).
 pub fn chmod(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
     let _modes = MODES.lock();
+    put(fd, mode)?;
+    passing::settle(fd, mode.bits());
+    Ok(())
+}
+
+fn put(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
     rustix::fs::chmod(link(fd), mode)
+}
+
+/// The mode (12 bits) of a file whose state was read as `stat`: its own, also when it was wider at that moment, or without set-user-id, because we needed it so
+/// ([`with_permission`], [`keeping_privileges`]).
+pub fn mode(stat: &Stat) -> u32 {
+    passing::own_mode(stat)
 }
 
 /// chown(2) of the open file itself, also of a symlink.
@@ -79,7 +97,7 @@ pub fn set_times(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<()> {
 ///
 /// What the application may do, the kernel has decided before it asks us (`default_permissions`). The mode of the file on disk is the one that the
 /// application set, so it can deny us, an ordinary user's daemon, what we need to carry out what was allowed: to write on to a file that was created with mode 0444,
-/// or to remove our own file from a directory that has no write permission. Who reads the directory meanwhile may see the wider mode.
+/// or to remove our own file from a directory that has no write permission. Who asks us meanwhile is told its own mode ([`mode`]); who looks at the disk sees the wider one.
 ///
 /// # Errors
 /// What `action` returned.
@@ -98,9 +116,10 @@ pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMu
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(denied);
     }
-    chmod(fd, mode | grant)?;
+    let _moment = passing::begin(fd, &stat, stat.st_mode | grant.bits());
+    put(fd, mode | grant)?;
     let result = action();
-    if let Err(error) = chmod(fd, mode) {
+    if let Err(error) = put(fd, mode) {
         log::error!("cannot restore the mode of {} to {:o}: {error}", path(fd).display(), mode.bits());
     }
     result

@@ -22,7 +22,7 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     }
     copy_xattrs(from, to)?;
     // After the owner, whose change takes set-user-id away, and after an ACL, which has the group's bits.
-    descriptor::chmod(to, Mode::from_raw_mode(wanted.st_mode & 0o7777))?;
+    descriptor::chmod(to, Mode::from_raw_mode(descriptor::mode(&wanted)))?;
     descriptor::set_times(to, &times(&wanted))
 }
 

@@ -6,5 +6,6 @@ pub mod disk;
 pub mod limits;
 pub(crate) mod memory;
 pub mod metadata;
+mod passing;
 pub mod shield;
 pub mod temporary;

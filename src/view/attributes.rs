@@ -60,7 +60,7 @@ impl View {
             mtime: time(stat.st_mtime, stat.st_mtime_nsec),
             ctime: time(stat.st_ctime, stat.st_ctime_nsec),
             kind: inode.kind,
-            perm: u16::try_from(stat.st_mode & kept).unwrap_or(0),
+            perm: u16::try_from(descriptor::mode(stat) & kept).unwrap_or(0),
             nlink: narrow(stat.st_nlink),
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -176,22 +176,22 @@ impl View {
 /// file's group; of the groups that a caller is in we know one.
 pub(super) fn kill_privileges(fd: BorrowedFd<'_>, caller: Caller) -> Result<()> {
     let stat = rustix::fs::fstat(fd)?;
-    let mode = stat.st_mode;
+    let mode = descriptor::mode(&stat);
     if mode & SETID == 0 {
         return Ok(());
     }
     let group_goes = mode & 0o010 != 0 || stat.st_gid != caller.gid;
     let kept = if group_goes { mode & !SETID } else { mode & !0o4000 };
     if kept != mode {
-        descriptor::chmod(fd, Mode::from_raw_mode(kept & 0o7777))?;
+        descriptor::chmod(fd, Mode::from_raw_mode(kept))?;
     }
     Ok(())
 }
 
-/// Gives a file the mode back that it had.
+/// Gives a file the mode (12 bits) back that it had.
 pub(super) fn restore_privileges(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-    if rustix::fs::fstat(fd)?.st_mode != mode {
-        descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
+    if descriptor::mode(&rustix::fs::fstat(fd)?) != mode {
+        descriptor::chmod(fd, Mode::from_raw_mode(mode))?;
     }
     Ok(())
 }

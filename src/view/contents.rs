@@ -62,7 +62,7 @@ impl View {
             contents.write_late(fd, offset, data)?;
             return privileges.apply(inode, fd);
         }
-        let mode = rustix::fs::fstat(fd)?.st_mode;
+        let mode = descriptor::mode(&rustix::fs::fstat(fd)?);
         contents.write_late(fd, offset, data)?;
         match restore_privileges(fd, mode) {
             // Of a file that is not ours but that we may write to, we may change no more than that.

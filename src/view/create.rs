@@ -61,7 +61,7 @@ impl View {
         let made = rustix::fs::fstat(new.fd())?;
         write_all(new.fd(), &bytes)?;
         // An ordinary user's write takes set-user-id and set-group-id away.
-        restore_privileges(new.fd(), made.st_mode)?;
+        restore_privileges(new.fd(), descriptor::mode(&made))?;
         rustix::fs::fdatasync(new.fd())?;
         new.put(at.fd(), at.name.entry(), Existing::Kept)?;
         Ok(new.into_fd())

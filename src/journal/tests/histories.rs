@@ -39,7 +39,7 @@ impl History {
         } else {
             rng.random_range(1..2000)
         };
-        match rng.random_range(0..12) {
+        match rng.random_range(0..13) {
             0..5 => {
                 let at = if rng.random() { now.len() } else { at };
                 self.done.push(format!("write {len} at {at}"));
@@ -63,8 +63,9 @@ impl History {
                 now[from..to].fill(0);
                 self.since.push(now);
             }
-            8 => {
-                self.done.push("checkpoint".to_owned());
+            8 | 12 => {
+                let how = rng.random_range(0..3);
+                self.done.push(format!("checkpoint, of kind {how}"));
                 if rng.random() {
                     let after = rng.random_range(0..12);
                     self.done.push(format!("... fails after {after}"));
@@ -74,9 +75,14 @@ impl History {
                         lasting: false,
                     });
                 }
-                let done = self.scene.journal.checkpoint();
+                let journal = &self.scene.journal;
+                let done = match how {
+                    0 => journal.checkpoint(),
+                    1 => journal.write_back(0).and_then(|_| journal.checkpoint()),
+                    _ => journal.write_back(0).map(drop),
+                };
                 self.done.push(format!("... {done:?}, lost: {}", self.is_lost()));
-                if done.is_ok() {
+                if done.is_ok() && how < 2 {
                     self.committed(self.before + self.since.len());
                 }
                 self.scene.world.disarm();

@@ -13,6 +13,8 @@ pub(super) struct Inode {
     pub(super) modified: u64,
     pub(super) changed: u64,
     pub(super) len: u64,
+    /// How often bytes were written to it.
+    pub(super) writes: usize,
     sectors: BTreeMap<u64, Sector>,
     /// What a crash may leave of each sector and of the length: what is durable, then everything since.
     maybe: BTreeMap<u64, Vec<Sector>>,

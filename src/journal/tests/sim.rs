@@ -170,6 +170,14 @@ impl World {
         }
     }
 
+    /// How often the file is written to while `action` is done.
+    pub(crate) fn writes_to(&self, ino: u64, action: impl FnOnce()) -> usize {
+        let count = |inner: &Inner| inner.inodes.get(&ino).map_or(0, |inode| inode.writes);
+        let before = count(&self.0.lock());
+        action();
+        count(&self.0.lock()) - before
+    }
+
     pub(crate) fn disarm(&self) {
         self.0.lock().fault = None;
     }

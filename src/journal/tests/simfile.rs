@@ -25,6 +25,7 @@ impl Disk for SimFile {
     fn write_at(&self, data: &[u8], offset: u64) -> Result<usize> {
         self.world.call_hook(self.ino, At::Write);
         self.world.change(self.ino, |inode| {
+            inode.writes += 1;
             inode.put(offset, data);
             if offset + length(data.len()) > inode.len {
                 inode.put_len(offset + length(data.len()));

@@ -3,7 +3,7 @@
 use super::{answer, imported, plain};
 use crate::corpus::{fill, noise};
 use crate::harness::{Options, Vault};
-use crate::people::{Who, is_root, run, run_with_input};
+use crate::people::{Who, is_root, run, run_unmount, run_with_input};
 use crate::tree::Tree;
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat};
 use rustix::io::Errno;
@@ -260,5 +260,5 @@ fn a_disk_that_knows_less_gets_what_it_can_hold() {
         .code(0)
         .says(&["/file: copied without its extended attribute user.mood"]);
     assert_eq!(fs::read(out.join("file")).unwrap(), b"text");
-    run(Who::Root.command("umount").arg(&out)).ok();
+    run_unmount(Who::Root.command("umount").arg(&out)).ok();
 }

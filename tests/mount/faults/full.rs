@@ -5,7 +5,7 @@ use super::leftovers;
 use super::model::{Model, PAGE};
 use super::work::{Op, Synced, long, save};
 use crate::harness::{Mounted, Options, Vault, errno};
-use crate::people::{root_or_skip, run};
+use crate::people::{root_or_skip, run_unmount};
 use crate::places::SmallFilesystem;
 use rustix::io::Errno;
 use std::fs::OpenOptions;
@@ -73,7 +73,7 @@ impl<'v> Full<'v> {
 
     /// Unmounts. No journal is left, or the daemon says that not everything could be written.
     fn unmount(&mut self, room: Room) {
-        run(self.vault.plainview(self.vault.owner(), &["umount"]).arg(self.vault.point())).ok();
+        run_unmount(self.vault.plainview(self.vault.owner(), &["umount"]).arg(self.vault.point())).ok();
         let (status, log) = self.mounted.take().unwrap().end();
         match status.success() {
             true => assert_eq!(leftovers(self.vault), [""; 0], "{log}"),

@@ -9,7 +9,7 @@ use super::strace::{Fault, Log, Strace, When, strace_or_skip};
 use super::work::{Op, steps};
 use crate::differential::{seed, variable};
 use crate::harness::{Mounted, Options, Vault, wait_for};
-use crate::people::{run, start};
+use crate::people::{run_unmount, start};
 use crate::places::mount_at;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -211,7 +211,7 @@ impl<'v> Bench<'v> {
         if then == Then::Kill {
             mounted.kill();
         } else {
-            run(self.vault.plainview(self.vault.owner(), &["umount"]).arg(self.vault.point())).ok();
+            run_unmount(self.vault.plainview(self.vault.owner(), &["umount"]).arg(self.vault.point())).ok();
             let (status, log) = mounted.end();
             self.check_for_panics(&log);
             self.must(if status.success() {
@@ -387,7 +387,7 @@ fn leave_something(bench: &mut Bench<'_>) {
 fn unmount(bench: &mut Bench<'_>, fault: Option<&Fault>) -> Log {
     let mounted = bench.mounted.take().unwrap();
     let strace = Strace::attach(mounted.pid(), fault, &bench.log);
-    run(bench.vault.plainview(bench.vault.owner(), &["umount"]).arg(bench.vault.point())).ok();
+    run_unmount(bench.vault.plainview(bench.vault.owner(), &["umount"]).arg(bench.vault.point())).ok();
     let (status, log) = mounted.end();
     let traced = strace.detach();
     bench.check_for_panics(&log);

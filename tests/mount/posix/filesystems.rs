@@ -3,7 +3,7 @@
 use crate::corpus;
 use crate::differential;
 use crate::harness::{Options, Vault, errno};
-use crate::people::{Who, root_or_skip, run, skipped};
+use crate::people::{Who, root_or_skip, run, run_unmount, skipped};
 use crate::places::SmallFilesystem;
 use crate::tree::Tree;
 use rustix::fs::XattrFlags;
@@ -90,7 +90,7 @@ fn a_vault_in_the_lower_layer_of_an_overlay_below() {
     std::os::unix::fs::FileExt::write_all_at(&fs::OpenOptions::new().write(true).open(&file).unwrap(), &changed[5..6], 5).unwrap();
     assert!(fs::read(&file).unwrap() == changed);
     fs::remove_dir_all(point.join("links")).unwrap();
-    run(&mut vault.plainview(Who::Root, &["umount", paths[1]])).ok();
+    run_unmount(&mut vault.plainview(Who::Root, &["umount", paths[1]])).ok();
     let mounted = vault.mount(&[]);
     Tree::of(mounted.path()).without_root().assert_same(&before);
     mounted.unmount();

@@ -6,11 +6,13 @@ use crate::corpus::noise;
 use crate::harness::{Key, Options, Vault};
 use crate::people::{Who, root_or_skip, run, without_new_processes};
 use crate::tree::Tree;
-use rustix::fs::{CWD, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, CWD, StatxFlags, Timespec, Timestamps, UTIME_OMIT, statx};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
+use std::thread;
 
 /// Which file it is, and when it was modified.
 fn identity(path: &Path) -> (u64, i64, i64) {
@@ -167,6 +169,56 @@ fn an_ordinary_users_file_is_replaced() {
         (found.mode() & 0o7777, found.uid(), found.gid()),
         (0o400, Who::User.uid(), Who::User.gid())
     );
+}
+
+/// What plainview needs for a moment (`sys::passing`), it does not show, else the kernel would believe it for a second: here the directory must be writable for each file
+/// that is stored.
+#[test]
+fn regression_a_mode_that_is_wider_for_a_moment_is_not_seen() {
+    let vault = Vault::new(Options::recipe(Who::User, Key::Raw(16)));
+    let mounted = vault.mount(&[]);
+    mounted.enter(|path| {
+        let dir = path.join("dir");
+        fs::create_dir(&dir).unwrap();
+        let create = |i: u32| {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .open(dir.join(i.to_string()))
+                .unwrap()
+        };
+        let files: Vec<File> = (0..300).map(create).collect();
+        fs::set_permissions(&dir, PermissionsExt::from_mode(0o500)).unwrap();
+        // Asks the daemon, whatever the kernel has kept.
+        let asked = || {
+            statx(CWD, &dir, AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS)
+                .unwrap()
+                .stx_mode
+        };
+        let stored = || {
+            files
+                .into_iter()
+                .for_each(|file| file.write_all_at(b"stored when it is closed", 0).unwrap())
+        };
+        assert_eq!(beside(asked, stored), BTreeSet::from([0o40_500]));
+        fs::set_permissions(&dir, PermissionsExt::from_mode(0o700)).unwrap();
+        assert_eq!(asked(), 0o40_700);
+    });
+    mounted.unmount();
+}
+
+/// What `look` saw, again and again, while `work` was done, and once after it.
+fn beside(look: impl Fn() -> u16, work: impl FnOnce() + Send) -> BTreeSet<u16> {
+    thread::scope(|scope| {
+        let worker = scope.spawn(work);
+        let mut seen = BTreeSet::new();
+        while !worker.is_finished() {
+            seen.insert(look());
+        }
+        worker.join().unwrap();
+        seen.insert(look());
+        seen
+    })
 }
 
 /// What a directory has new files get is not for one that takes the place of an old one.

@@ -43,9 +43,18 @@ impl<'a> Run<'a> {
             self.journal.write_out();
         }
         match self.rng.random_range(0..40) {
+            3 => {
+                self.history.push("write back".to_owned());
+                self.went_well(|run| Ok(run.journal.write_back(0).map(drop)?));
+            }
             0 => {
-                self.history.push("checkpoint".to_owned());
-                if self.went_well(|run| Ok(run.journal.checkpoint()?)) {
+                let in_background = self.rng.random();
+                self.history.push(format!("checkpoint, in background: {in_background}"));
+                let checkpoint = |run: &Self| match in_background {
+                    true => run.journal.write_back(0).and_then(|_| run.journal.checkpoint()),
+                    false => run.journal.checkpoint(),
+                };
+                if self.went_well(|run| Ok(checkpoint(run)?)) {
                     // What is new stays so.
                     self.files
                         .iter_mut()
