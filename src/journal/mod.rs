@@ -302,6 +302,8 @@ impl Journal {
     pub fn close(&self) -> Result<()> {
         self.alarm.stop();
         if self.log_if_begun().is_none() {
+            // Files that something was recovered over, to be read only: they refer to this journal, which would keep itself alive.
+            self.discharge();
             return Ok(());
         }
         let _checkpoints = self.checkpoints.lock();

@@ -15,6 +15,7 @@ mod decode;
 mod differential;
 mod faults;
 mod files;
+mod hardening;
 mod harness;
 mod harness_tests;
 mod idle;
