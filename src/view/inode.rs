@@ -331,4 +331,41 @@ mod tests {
         assert_eq!(size_of::<CipherName>(), 16);
         assert_eq!(size_of::<Places>(), size_of::<Place>());
     }
+
+    #[test]
+    fn one_that_was_looked_up_too_often_stays_known() {
+        let inode = Inode::new(NodeId(2), 0, &rustix::fs::stat("/").unwrap());
+        inode.looked_up(1);
+        inode.looked_up(u32::MAX - 2);
+        inode.forgotten(u64::from(u32::MAX - 2));
+        assert_eq!(inode.lookups(), 1);
+        inode.forgotten(u64::MAX);
+        assert_eq!(inode.lookups(), 0);
+        inode.looked_up(u32::MAX);
+        inode.looked_up(1);
+        inode.forgotten(u64::from(u32::MAX));
+        assert_eq!(inode.lookups(), u32::MAX);
+    }
+
+    #[test]
+    fn a_number_that_is_not_its_own_is_told_from_one_that_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let stat = rustix::fs::stat(&path).unwrap();
+        let own = Inode::new(NodeId(stat.st_ino), 0, &stat);
+        assert!(own.live_if_any().is_none());
+        let mut large = stat;
+        large.st_dev = u64::MAX;
+        let on_device = Inode::new(NodeId(stat.st_ino), 0, &large);
+        let given = Inode::new(NodeId(stat.st_ino + 1), 0, &stat);
+        for (inode, stat) in [(&own, &stat), (&on_device, &large), (&given, &stat)] {
+            assert!(inode.is(stat) && inode.identity() == Identity::of(stat));
+            assert_eq!(inode.kind(), FileType::RegularFile);
+            inode.live();
+            inode.rest();
+            assert!(inode.is(stat) && inode.identity() == Identity::of(stat));
+        }
+        assert!(own.live_if_any().is_none() && !own.is(&large) && !on_device.is(&stat));
+    }
 }

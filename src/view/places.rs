@@ -75,3 +75,47 @@ impl From<Vec<Place>> for Places {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::NodeId;
+    use std::ffi::CString;
+
+    #[test]
+    fn the_oldest_goes_and_the_latest_is_last() {
+        let stat = rustix::fs::stat("/").unwrap();
+        let parent = Arc::new(Inode::new(NodeId(2), 0, &stat));
+        let name = |number: usize| CipherName::Short(CString::new(number.to_string()).unwrap());
+        let place = |number| Place {
+            parent: Arc::clone(&parent),
+            name: name(number),
+        };
+        let is = |places: &Places, numbers: &[usize]| {
+            let all = places.all();
+            all.len() == numbers.len() && all.iter().zip(numbers).all(|(place, number)| place.is(&parent, &name(*number)))
+        };
+        let mut places = Places::none();
+        assert!(is(&places, &[]));
+        for number in 1..=3 {
+            assert!(places.add(place(number), 3).is_none());
+        }
+        assert!(is(&places, &[1, 2, 3]));
+        assert!(places.add(place(4), 3).is_some_and(|gone| gone.is(&parent, &name(1))));
+        assert!(is(&places, &[2, 3, 4]));
+        assert!(places.remove(&parent, &name(1)).is_none());
+        for (number, left) in [(3, &[2, 4][..]), (2, &[4]), (4, &[])] {
+            assert!(
+                places
+                    .remove(&parent, &name(number))
+                    .is_some_and(|gone| gone.is(&parent, &name(number)))
+            );
+            assert!(is(&places, left));
+        }
+        places.add(place(5), 1);
+        assert!(places.add(place(6), 1).is_some_and(|gone| gone.is(&parent, &name(5))));
+        assert!(is(&places, &[6]));
+        assert_eq!(places.take().len(), 1);
+        assert!(is(&places, &[]));
+    }
+}
