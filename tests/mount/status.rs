@@ -79,7 +79,7 @@ fn a_mount_tells_of_itself() {
         let all = run(&mut vault.plainview(who, &["status"])).ok();
         let one = run(vault.plainview(who, &["status"]).arg(vault.path())).ok();
         assert!(
-            one.starts_with(&format!("{}\n", vault.point().display())) && all.contains(&one.lines().nth(1).unwrap()),
+            one.starts_with(&format!("{}\n", vault.point().display())) && all.contains(one.lines().nth(1).unwrap()),
             "{all}"
         );
         assert_eq!(line(&one, "daemon"), format!("process {}", mounted.pid()));
