@@ -3,7 +3,7 @@
 //! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
 //!
-//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; `Inode::replacing`; then the leaves (the table, below it the
+//! Locks, in the order in which they are taken: `Live::opening`; `OpenFile::body` or `Inode::seen`; `Live::moving`; `Live::replacing`; then the leaves (the table, below it the
 //! descriptors, and what else an inode keeps). No lock is held over I/O that another file needs.
 
 mod attributes;
@@ -13,10 +13,13 @@ mod damage;
 mod descriptors;
 mod inode;
 mod listing;
+mod live;
 mod namespace;
 mod openers;
+mod places;
 mod replace;
 mod resolve;
+mod stamp;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,11 +33,12 @@ use crate::name::{CipherName, PlainName};
 pub use damage::DamageSeen;
 use damage::Damages;
 use descriptors::Descriptors;
-use inode::{Inode, Place, Verdict};
+use inode::{Inode, Verdict};
 use listing::Streams;
 use parking_lot::RwLock;
+use places::Place;
 use resolve::Directory;
-use rustix::fs::{Gid, Stat};
+use rustix::fs::{FileType, Gid, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -106,7 +110,7 @@ impl View {
         let stat = rustix::fs::fstat(&root)?;
         let table = Table::new(&stat);
         if let Some(inode) = table.get(NodeId::ROOT) {
-            *inode.dir_id.write() = Some(folder.root());
+            *inode.live().dir_id.write() = Some(folder.root());
         }
         let descriptors = options.descriptors.saturating_sub(STREAMS).max(1);
         // A file that is replaced takes a second one while it is being changed, and a third for a moment.
@@ -219,7 +223,7 @@ impl View {
     /// What is at the entry `name` of `dir` becomes known, and its attributes are shown.
     fn found(&self, dir: &Directory<'_>, name: &CipherName) -> Result<Entry> {
         loop {
-            let removals = dir.inode.removals.load(Ordering::SeqCst);
+            let removals = dir.removals();
             let stat = dir.stat(name)?;
             let known = self.table.read().find(&stat);
             let (stat, verdict) = match &known {
@@ -257,15 +261,20 @@ impl View {
     /// it may be gone.
     fn book(&self, dir: &Directory<'_>, name: &CipherName, stat: &Stat, removals: u64) -> Option<Arc<Inode>> {
         self.change_table(|table| {
+            let known = table.find(stat);
+            let is_there = known.as_ref().is_some_and(|inode| inode.is_at(&dir.inode, name));
+            if !is_there && dir.removals() != removals {
+                return None;
+            }
+            // As mostly. Otherwise what is there may be of another kind.
+            if let Some(inode) = known.filter(|inode| is_there && inode.kind() == FileType::from_raw_mode(stat.st_mode)) {
+                inode.looked_up(1);
+                return Some(inode);
+            }
             let place = Place {
                 parent: Arc::clone(&dir.inode),
                 name: name.clone(),
             };
-            let known = table.find(stat);
-            let is_there = known.as_ref().is_some_and(|inode| inode.is_at(&dir.inode, name));
-            if !is_there && dir.inode.removals.load(Ordering::SeqCst) != removals {
-                return None;
-            }
             let inode = table.intern(stat, place);
             if !is_there {
                 self.descriptors.unpin(inode.node);
@@ -336,7 +345,7 @@ impl View {
     }
 
     fn is_read_only(&self, inode: &Inode) -> bool {
-        inode.any_place(|place| self.folder.is_read_only(&place.name, inode.kind))
+        inode.any_place(|place| self.folder.is_read_only(&place.name, inode.kind()))
     }
 
     /// `name` checked.
