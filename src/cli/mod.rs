@@ -81,7 +81,7 @@ pub fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Init(args) => init::run(args, voice),
         Command::Mount(args) => mount::run(args),
-        Command::Umount(args) => umount::run(args),
+        Command::Umount(args) => umount::run(args, voice),
         Command::Status(args) => status::run(args),
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),

@@ -182,7 +182,7 @@ fn message(error: &mount::Error) -> String {
     } else if let Error::Lock(vault, errno) = error {
         format!("cannot lock {}: {}", vault.display(), advised(*errno))
     } else if let Error::NotMounted(_) = error {
-        format!("{error}; `mount -t fuse.plainview` lists what is")
+        format!("{error}; `plainview status` lists what is")
     } else {
         error.to_string()
     }
