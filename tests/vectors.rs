@@ -10,13 +10,12 @@ use plainview::keys::{RecoveryKey, keyfile};
 use plainview::name::{CipherName, DirId, NameCipher, PlainName};
 use plainview::password::Password;
 use plainview::record::{End, HEADER_LEN, Header, Holes, RecordCipher, RecordNo, Size, opened_len, sealed_len, size_on_disk};
-use plainview::secret::Secret;
+use plainview::secret::{Secret, SecretBytes};
 use rand::{TryCryptoRng, TryRng};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::fs::File;
 use std::os::fd::AsFd;
-use zeroize::Zeroizing;
 
 /// Gives the bytes of a vector where random ones would be used.
 struct Replay(Vec<u8>);
@@ -89,7 +88,7 @@ fn configurations() {
             };
             let key_is = |key: &[u8]| assert_eq!(key, hex(&slot["slot_key"]));
             let (master, id) = match slot["kind"].as_str().unwrap() {
-                "password" => opened(Unlocker::Password(&Password::new(Zeroizing::new(secret)).unwrap())),
+                "password" => opened(Unlocker::Password(&Password::new(SecretBytes::copy_of(&secret)).unwrap())),
                 "keyfile" => {
                     let key = keyfile::read(&mut &secret[..], 1).unwrap();
                     key_is(key.expose());

@@ -1,5 +1,6 @@
 //! `plainview mount`.
 
+use super::advice::advised;
 use super::exit::{Code, Failure};
 use super::journal::{Journaling, over_journal};
 use super::{MountArgs, open_vault};
@@ -58,7 +59,6 @@ pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
 
 /// All that can go wrong without the password is looked at before it is asked for.
 fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failure> {
-    mount::start_logging();
     let path = args.vault.canonicalize().unwrap_or_else(|_| args.vault.clone());
     let root = open_vault(&path)?;
     let config = match args.recipe {
@@ -169,5 +169,21 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
         | Error::CannotUnmount(..)
         | Error::NotDurable { .. } => Code::Other,
     };
-    Failure::new(code, error.to_string())
+    Failure::new(code, message(error))
+}
+
+/// What it says, and what to do where the operating system says why.
+fn message(error: &mount::Error) -> String {
+    use mount::Error;
+    if let Error::Inaccessible(point, errno) = error {
+        format!("cannot use mount point {}: {}", point.display(), advised(*errno))
+    } else if let Error::Kernel(point, errno) = error {
+        format!("cannot mount on {}: {}", point.display(), advised(*errno))
+    } else if let Error::Lock(vault, errno) = error {
+        format!("cannot lock {}: {}", vault.display(), advised(*errno))
+    } else if let Error::NotMounted(_) = error {
+        format!("{error}; `mount -t fuse.plainview` lists what is")
+    } else {
+        error.to_string()
+    }
 }

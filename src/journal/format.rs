@@ -254,6 +254,11 @@ impl Fields<'_> {
         const { assert!(MOMENT_LEN == 12) };
         let secs = i64::from_le_bytes(self.take()?);
         let nanos = u32::from_le_bytes(self.take()?);
-        Some((nanos != u32::MAX).then_some(Moment { secs, nanos }))
+        match nanos {
+            u32::MAX => Some(None),
+            0..1_000_000_000 => Some(Some(Moment { secs, nanos })),
+            // No clock has that, and no file can be given it.
+            _ => None,
+        }
     }
 }

@@ -201,14 +201,20 @@ impl Journal {
         let is_full = || log.used() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
         let gate = self.gate.read();
         log.settle()?;
-        let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
-        match room {
-            Ok(room) => return Ok((gate, room)),
-            Err(Errno::NOSPC | Errno::DQUOT) => {}
-            Err(errno) => return Err(errno),
-        }
+        let room = if is_full() { None } else { Some(log.reserve(upcoming)) };
+        let is_disk_full = match room {
+            Some(Ok(room)) => return Ok((gate, room)),
+            Some(Err(Errno::NOSPC | Errno::DQUOT)) => true,
+            Some(Err(errno)) => return Err(errno),
+            None => false,
+        };
         drop(gate);
-        self.checkpoint()?;
+        let checkpoints = self.checkpoints.lock();
+        // Perhaps somebody has made one while we waited.
+        if is_disk_full || is_full() {
+            self.checkpoint_alone()?;
+        }
+        drop(checkpoints);
         let gate = self.gate.read();
         log.settle()?;
         let room = log.reserve(upcoming)?;
@@ -296,6 +302,8 @@ impl Journal {
     pub fn close(&self) -> Result<()> {
         self.alarm.stop();
         if self.log_if_begun().is_none() {
+            // Files that something was recovered over, to be read only: they refer to this journal, which would keep itself alive.
+            self.discharge();
             return Ok(());
         }
         let _checkpoints = self.checkpoints.lock();

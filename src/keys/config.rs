@@ -7,6 +7,7 @@ use super::slot::{NewSlot, Opener, Slot, VAULT_ID_LEN};
 use super::text::{self, Head, TAG_LEN};
 use super::{ConfigKey, MasterKey, SlotKey, store};
 use crate::password::{KdfCost, NoMemory, Password};
+use crate::secret::leaving_no_trace;
 use rand::Rng;
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
@@ -150,6 +151,10 @@ impl Config {
     /// # Errors
     /// As there.
     pub fn unlock_slot(&self, with: Unlocker<'_>) -> Result<(MasterKey, &Slot), ConfigError> {
+        leaving_no_trace(|| self.try_slots(with))
+    }
+
+    fn try_slots(&self, with: Unlocker<'_>) -> Result<(MasterKey, &Slot), ConfigError> {
         let mut nothing_fits = ConfigError::NoSuchKind(with.words());
         for slot in self.slots() {
             match self.try_slot(slot, with) {
@@ -208,7 +213,10 @@ impl Config {
     }
 
     /// As [`read`](Self::read), of the file's bytes.
-    pub(crate) fn parse(file: &[u8]) -> Result<Self, ConfigError> {
+    ///
+    /// # Errors
+    /// [`ConfigError::Newer`], [`ConfigError::Damaged`].
+    pub fn parse(file: &[u8]) -> Result<Self, ConfigError> {
         text::check_format(file)?;
         store::check_size(file)?;
         let (sealed, tag) = text::split(file)?;

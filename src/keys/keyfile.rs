@@ -3,13 +3,13 @@
 //! Keeps true: a keyfile is read once, from its beginning to its end, through a buffer of fixed size that is zeroed, so that no copy of it stays.
 
 use super::SlotKey;
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Most bytes of a keyfile: one that has no end, such as a device, must not be read for ever.
 pub const KEYFILE_MAX: u64 = 1 << 30;
@@ -41,6 +41,10 @@ pub enum KeyfileError {
 /// # Errors
 /// [`KeyfileError`].
 pub fn read(source: &mut impl Read, least: u64) -> Result<SlotKey, KeyfileError> {
+    leaving_no_trace(|| hash(source, least))
+}
+
+fn hash(source: &mut impl Read, least: u64) -> Result<SlotKey, KeyfileError> {
     let mut hasher = blake3::Hasher::new_derive_key("plainview v1 keyfile");
     let mut chunk = Zeroizing::new(vec![0; CHUNK]);
     let mut len: u64 = 0;
@@ -58,13 +62,11 @@ pub fn read(source: &mut impl Read, least: u64) -> Result<SlotKey, KeyfileError>
             Err(error) => break Err(error.into()),
         }
     };
-    let key = ended.and_then(|()| match len {
+    ended.and_then(|()| match len {
         // An empty file is no key, whatever slot there is for it: a file that was lost often leaves that.
         _ if len < least.max(1) => Err(KeyfileError::TooShort(len)),
         _ => Ok(SlotKey(Secret::fill_with(|key| hasher.finalize_xof().fill(key)))),
-    });
-    hasher.zeroize();
-    key
+    })
 }
 
 /// Makes the file `path`, which is not there yet, with 64 random bytes that only its owner may read. Durable when this returns.

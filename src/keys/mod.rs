@@ -28,7 +28,7 @@ pub use recovery::{RecoveryError, RecoveryKey};
 pub use slot::{Field, LABEL_MAX, NewSlot, Opener, Slot, VAULT_ID_LEN};
 
 use crate::password::{self, KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 
 /// What opens one slot: it wraps the master key there.
 pub struct SlotKey(Secret<64>);
@@ -69,9 +69,11 @@ impl MasterKey {
 
     /// `BLAKE3 derive_key(context, master key)`, as many bytes as the key has.
     fn derive<const N: usize>(&self, context: &str) -> Secret<N> {
-        let mut hasher = blake3::Hasher::new_derive_key(context);
-        hasher.update(self.expose());
-        Secret::fill_with(|key| hasher.finalize_xof().fill(key))
+        leaving_no_trace(|| {
+            let mut hasher = blake3::Hasher::new_derive_key(context);
+            hasher.update(self.expose());
+            Secret::fill_with(|key| hasher.finalize_xof().fill(key))
+        })
     }
 }
 

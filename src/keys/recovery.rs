@@ -5,8 +5,8 @@
 //! Reference: `docs/format.md`, section "Recovery keys".
 
 use super::SlotKey;
-use crate::secret::Secret;
-use zeroize::{Zeroize, Zeroizing};
+use crate::secret::{Secret, leaving_no_trace};
+use zeroize::Zeroizing;
 
 /// Bytes of the secret.
 const LEN: usize = 20;
@@ -66,11 +66,11 @@ impl RecoveryKey {
     ///
     /// No key derivation that takes its time: nobody can try 2^160 keys.
     pub fn slot_key(&self) -> SlotKey {
-        let mut hasher = blake3::Hasher::new_derive_key("plainview v1 recovery");
-        hasher.update(self.0.expose());
-        let key = Secret::fill_with(|key| hasher.finalize_xof().fill(key));
-        hasher.zeroize();
-        SlotKey(key)
+        leaving_no_trace(|| {
+            let mut hasher = blake3::Hasher::new_derive_key("plainview v1 recovery");
+            hasher.update(self.0.expose());
+            SlotKey(Secret::fill_with(|key| hasher.finalize_xof().fill(key)))
+        })
     }
 
     /// As it is to be written down: groups with a dash between them.

@@ -2,7 +2,7 @@
 
 use super::{MasterKey, SlotKey};
 use crate::password::{KdfCost, NoMemory, PASSWORD_SALT_LEN, Password};
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 use aes_siv::KeyInit;
 use aes_siv::siv::{Aes256Siv, IV_SIZE};
 use rand::Rng;
@@ -109,7 +109,7 @@ impl NewSlot {
             id,
             label: self.label.clone(),
             opener: self.opener.clone(),
-            wrapped: Slot::wrap(&self.key, vault, master),
+            wrapped: leaving_no_trace(|| Slot::wrap(&self.key, vault, master)),
         }
     }
 }

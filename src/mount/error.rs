@@ -9,14 +9,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A word of `-o` that nobody knows.
-    #[error("unknown mount option \"{0}\"")]
+    #[error("unknown mount option \"{0}\"; `plainview mount --help` tells those that there are")]
     UnknownOption(String),
     /// An option whose value is not one that it can have, and what it must be.
     #[error("mount option {0}: {1}")]
     BadOption(String, &'static str),
 
     /// Another process has the vault.
-    #[error("{} is in use{}{}", vault.display(), pid.map_or(String::new(), |pid| format!(" by process {pid}")), on.as_ref().map_or(String::new(), |on| format!(": it is mounted on {}", on.display())))]
+    #[error("{} is in use{}{}", vault.display(), pid.map_or(String::new(), |pid| format!(" by process {pid}")), on.as_ref().map_or(", wait until that is done".to_owned(), |on| format!(": it is mounted on {}, `plainview umount` ends that", on.display())))]
     InUse {
         /// The vault.
         vault: PathBuf,
@@ -33,7 +33,7 @@ pub enum Error {
     #[error("mount point {} does not exist: make the directory first", .0.display())]
     NoMountPoint(PathBuf),
     /// What is at the mount point is no directory.
-    #[error("mount point {} is not a directory", .0.display())]
+    #[error("mount point {} is not a directory: give an empty directory", .0.display())]
     NotADirectory(PathBuf),
     /// The mount point holds something, which the mount would hide.
     #[error("mount point {} is not empty: use another directory, or -o nonempty to hide what is in it", .0.display())]
@@ -47,7 +47,7 @@ pub enum Error {
         shown: PathBuf,
     },
     /// The mount would cover the vault, or the vault would hold its own mount.
-    #[error("mount point {} and vault {} must not be the same or lie in each other", point.display(), vault.display())]
+    #[error("mount point {} and vault {} must not be the same or lie in each other: give a mount point elsewhere", point.display(), vault.display())]
     Nested {
         /// The mount point.
         point: PathBuf,

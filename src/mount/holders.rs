@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long to look. A process that hangs in the kernel can make who looks at its memory wait for it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// So many are named.
 const NAMED: usize = 10;
 

@@ -237,7 +237,11 @@ nonsense
         };
         assert_eq!(
             error.to_string(),
-            format!("{} is in use by process {}", vault.0.display(), std::process::id())
+            format!(
+                "{} is in use by process {}, wait until that is done",
+                vault.0.display(),
+                std::process::id()
+            )
         );
     }
 

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The largest attribute that Linux knows.
 const ATTRIBUTE_MAX: usize = 65536;
+/// The largest number of an error that Linux knows (MAX_ERRNO).
+const ERRNO_MAX: i32 = 4095;
 /// What is read of an answer at most, with what stands before it.
 const LONGEST: u64 = 65536 + 16;
 
@@ -117,6 +119,16 @@ pub(super) enum Untold {
     Other(String),
 }
 
+impl Untold {
+    fn by(errno: Errno) -> Self {
+        match errno {
+            Errno::NOTCONN | Errno::CONNABORTED => Self::Dead,
+            Errno::ACCESS | Errno::PERM => Self::Denied,
+            errno => Self::Other(errno.to_string()),
+        }
+    }
+}
+
 /// Asks the daemons of the mounts on `points`, all at once; their answers, in that order. None is waited for longer than `patience`. `mark` is the argument by which this program
 /// knows that it is to do no more than [`pass_on`] what the daemon of a mount says.
 ///
@@ -169,12 +181,10 @@ fn understood(text: &[u8]) -> Result<Told, Untold> {
     let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
     let (number, answer) = text.split_at(end);
     let number = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok());
-    match number.map(|number: i32| (number, Errno::from_raw_os_error(number))) {
-        Some((0, _)) => serde_json::from_slice(answer).map_err(|error| Untold::Other(error.to_string())),
-        Some((_, Errno::NOTCONN | Errno::CONNABORTED)) => Err(Untold::Dead),
-        Some((_, Errno::ACCESS | Errno::PERM)) => Err(Untold::Denied),
-        Some((_, errno)) => Err(Untold::Other(errno.to_string())),
-        None => Err(Untold::Other("it could not be asked".to_owned())),
+    match number {
+        Some(0) => serde_json::from_slice(answer).map_err(|error| Untold::Other(error.to_string())),
+        Some(number @ 1..=ERRNO_MAX) => Err(Untold::by(Errno::from_raw_os_error(number))),
+        Some(_) | None => Err(Untold::Other("it could not be asked".to_owned())),
     }
 }
 
@@ -199,7 +209,7 @@ mod tests {
         assert_eq!(of(Errno::NOTCONN), Err(Untold::Dead));
         assert_eq!(of(Errno::ACCESS), Err(Untold::Denied));
         assert_eq!(of(Errno::OPNOTSUPP), Err(Untold::Other(Errno::OPNOTSUPP.to_string())));
-        for text in ["", "\n", "x\n{}", "0\n", "0\n{}"] {
+        for text in ["", "\n", "x\n{}", "0\n", "0\n{}", "-1\n", "4096\n"] {
             assert!(matches!(understood(text.as_bytes()), Err(Untold::Other(_))), "{text:?}");
         }
     }

@@ -1,11 +1,11 @@
 //! Argon2id: a guess at a password shall cost time and memory.
 
 use super::Password;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretBytes, leaving_no_trace};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 /// Bytes of a password slot's salt.
 pub const PASSWORD_SALT_LEN: usize = 16;
@@ -102,11 +102,12 @@ pub fn stretch(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCos
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(64)).expect("the bounds of a cost are within those of Argon2");
     let mut blocks = Blocks::new(params.block_count(), cost)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    Ok(Secret::fill_with(|key| {
+    let compute = |key: &mut [u8; 64]| {
         argon2
             .hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0)
             .expect("a password is shorter than 4 GiB, the salt longer than 7 bytes, and the memory and the key are as long as the parameters say");
-    }))
+    };
+    Ok(leaving_no_trace(|| Secret::fill_with(compute)))
 }
 
 /// How much memory a calibrated cost has.
@@ -152,7 +153,7 @@ pub fn calibrate(time: Duration, memory: Memory) -> Result<(KdfCost, Duration), 
 /// How long a computation takes.
 fn measure(cost: KdfCost) -> Result<Duration, NoMemory> {
     let begin = Instant::now();
-    let password = Password(Zeroizing::new(b"any".to_vec()));
+    let password = Password(SecretBytes::copy_of(b"any"));
     stretch(&password, &[0; PASSWORD_SALT_LEN], cost)?;
     Ok(begin.elapsed())
 }

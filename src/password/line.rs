@@ -1,6 +1,7 @@
 //! The password in the first line of something.
 
 use super::Password;
+use crate::secret::SecretBytes;
 use std::io::{self, Read};
 use zeroize::Zeroizing;
 
@@ -25,20 +26,20 @@ pub enum LineError {
 ///
 /// Byte by byte, so that nothing past the line is taken from a pipe, and into memory that is large enough from the start: a vector that grows leaves copies.
 pub(super) fn read(source: &mut impl Read) -> Result<Password, LineError> {
-    let mut line = Zeroizing::new(Vec::with_capacity(LINE_MAX + 2));
+    let mut line = SecretBytes::new(LINE_MAX + 1);
     let mut byte = Zeroizing::new([0]);
     loop {
         match source.read(&mut *byte) {
             Ok(0) => break,
             Ok(_) if byte[0] == b'\n' => {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
+                if let Some(rest) = line.expose().strip_suffix(b"\r") {
+                    line.truncate(rest.len());
                 }
                 break;
             }
-            // One more than the limit, for the CR of a CRLF.
-            Ok(_) if line.len() > LINE_MAX => return Err(LineError::TooLong),
-            Ok(_) => line.push(byte[0]),
+            // One more than the limit has room, for the CR of a CRLF.
+            Ok(_) if line.push(byte[0]) => {}
+            Ok(_) => return Err(LineError::TooLong),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }

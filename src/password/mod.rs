@@ -12,27 +12,28 @@ mod program;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod typing;
 
 pub use kdf::{CostError, KdfCost, LANES, MEMORY_KIB, Memory, NoMemory, PASSES, PASSWORD_SALT_LEN, calibrate, stretch};
 pub use line::{LINE_MAX, LineError};
 
+use crate::secret::SecretBytes;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use zeroize::Zeroizing;
 
 /// A password: 1 to [`LINE_MAX`] bytes in any encoding. Zeroed when dropped; neither copied nor printed.
-pub struct Password(Zeroizing<Vec<u8>>);
+pub struct Password(SecretBytes);
 
 impl Password {
     /// The password whose bytes `bytes` holds.
     ///
     /// # Errors
     /// [`LineError::Empty`], [`LineError::TooLong`].
-    pub fn new(bytes: Zeroizing<Vec<u8>>) -> Result<Self, LineError> {
-        match bytes.len() {
+    pub fn new(bytes: SecretBytes) -> Result<Self, LineError> {
+        match bytes.expose().len() {
             0 => Err(LineError::Empty),
             1..=LINE_MAX => Ok(Self(bytes)),
             _ => Err(LineError::TooLong),
@@ -41,7 +42,7 @@ impl Password {
 
     /// The bytes, without a line ending.
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        self.0.expose()
     }
 }
 
@@ -86,7 +87,7 @@ pub enum PasswordError {
     /// The two entries differ.
     #[error("the two passwords differ; try again")]
     Mismatch,
-    /// The terminal sent something that is not text, of which `rpassword` does not keep the bytes.
+    /// The terminal sent something that is not text.
     #[error("what was typed is not UTF-8; set the terminal to UTF-8, or use --passfile")]
     NotText,
     /// A line was read, and is none.
@@ -166,7 +167,7 @@ fn from_file(path: &Path) -> Result<Password, PasswordError> {
         path: path.to_owned(),
         error,
     })?;
-    line::read(&mut file).map_err(|error| from(&path.display().to_string(), error))
+    line::read(&mut file).map_err(|error| from(&format!("the password file {}", path.display()), error))
 }
 
 fn from(source: &str, error: LineError) -> PasswordError {

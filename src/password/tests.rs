@@ -39,7 +39,7 @@ fn an_empty_line_is_no_password() {
     for bytes in [&b""[..], b"\n", b"\r\n", b"\npw\n"] {
         assert!(matches!(line(bytes), Err(LineError::Empty)), "{bytes:?}");
     }
-    assert!(matches!(Password::new(Zeroizing::new(Vec::new())), Err(LineError::Empty)));
+    assert!(matches!(Password::new(SecretBytes::new(9)), Err(LineError::Empty)));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn argon2id_as_others_compute_it() {
     ];
     for (password, first, cost, expected) in table {
         let salt: [u8; PASSWORD_SALT_LEN] = std::array::from_fn(|at| first + u8::try_from(at).unwrap());
-        let password = Password::new(Zeroizing::new(password.to_vec())).unwrap();
+        let password = Password::new(SecretBytes::copy_of(password)).unwrap();
         let key = stretch(&password, &salt, cost).unwrap();
         assert_eq!(data_encoding::HEXLOWER.encode(key.expose()), expected);
     }

@@ -1,7 +1,7 @@
 //! The key of a recipe folder: a hash of a password, or bytes as they are.
 
 use crate::password::Password;
-use crate::secret::Secret;
+use crate::secret::{Secret, leaving_no_trace};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
@@ -35,8 +35,10 @@ impl RecipeKey {
     /// The key that the article's program makes of a password: its SHA-256, nothing else. A guess at the password costs no more than that, which is the
     /// weakness of the format that plainview cannot mend.
     pub fn of_password(password: &Password) -> Self {
-        let hash = Sha256::new_with_prefix(password.expose());
-        Self(Bytes::Aes256(Secret::fill_with(|bytes| hash.finalize_into(bytes.into()))))
+        leaving_no_trace(|| {
+            let hash = Sha256::new_with_prefix(password.expose());
+            Self(Bytes::Aes256(Secret::fill_with(|bytes| hash.finalize_into(bytes.into()))))
+        })
     }
 
     /// The key written in hexadecimal digits of either case, white space around them aside.
@@ -97,9 +99,10 @@ fn decode<const N: usize>(digits: &[u8]) -> Result<Secret<N>, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::SecretBytes;
 
     fn of(password: &[u8]) -> RecipeKey {
-        RecipeKey::of_password(&Password::new(Zeroizing::new(password.to_vec())).unwrap())
+        RecipeKey::of_password(&Password::new(SecretBytes::copy_of(password)).unwrap())
     }
 
     #[test]

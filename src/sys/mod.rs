@@ -1,4 +1,4 @@
-//! Thin helpers over rustix, for what several layers ask of the operating system. Know nothing of vaults. The only place where `unsafe` may be: there is one such line, in `memory`.
+//! Thin helpers over rustix, for what several layers ask of the operating system. Know nothing of vaults. The only place where `unsafe` may be: there are two such lines, in `memory`.
 
 pub mod descriptor;
 pub mod directory;
@@ -7,4 +7,5 @@ pub mod limits;
 pub(crate) mod memory;
 pub mod metadata;
 mod passing;
+pub mod shield;
 pub mod temporary;

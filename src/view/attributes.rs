@@ -192,7 +192,7 @@ pub(super) fn kill_privileges(fd: BorrowedFd<'_>, caller: Caller) -> Result<()> 
 
 /// Gives a file the mode (12 bits) back that it had.
 pub(super) fn restore_privileges(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-    if descriptor::mode(&rustix::fs::fstat(fd)?) != mode {
+    if rustix::fs::fstat(fd)?.st_mode & 0o7777 != mode {
         descriptor::chmod(fd, Mode::from_raw_mode(mode))?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The processes whose command line contains `argument`.
-fn processes_with(argument: &Path) -> Vec<PathBuf> {
+pub(crate) fn processes_with(argument: &Path) -> Vec<PathBuf> {
     let argument = argument.to_str().unwrap();
     let has_it = |dir: &PathBuf| {
         fs::read(dir.join("cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes()))

@@ -190,6 +190,11 @@ impl<'v> Mounted<'v> {
         (self.ended(), self.log())
     }
 
+    /// How the daemon has ended, if it has.
+    pub(crate) fn has_ended(&self) -> Option<ExitStatus> {
+        self.daemon.ended()
+    }
+
     #[track_caller]
     fn ended(&self) -> ExitStatus {
         let mut status = None;

@@ -9,11 +9,11 @@ mod tamper;
 use super::slot::WRAPPED_LEN;
 use super::text::{self, Head};
 use super::*;
+use crate::secret::SecretBytes;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use tempfile::TempDir;
-use zeroize::Zeroizing;
 
 /// A file as the first version wrote it, password `pw`. It must open for ever.
 pub(crate) const EXAMPLE: &str = r#"format = 1
@@ -38,7 +38,7 @@ tag = "1d1YGyTSd4yCmWLMBw0ir32dYxmAy1iU6DdWZEOUNQc"
 const EXAMPLE_CONTENT_KEY: &str = "15b31c3b27ef299afb96aea299b81aa43b81b4a6b38a2acda79babdac4535d2a";
 
 fn password(text: &str) -> Password {
-    Password::new(Zeroizing::new(text.as_bytes().to_vec())).unwrap()
+    Password::new(SecretBytes::copy_of(text.as_bytes())).unwrap()
 }
 
 /// A slot that `password` opens, at the floor's cost.
