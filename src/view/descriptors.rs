@@ -22,7 +22,7 @@ pub(super) enum Open {
 
 /// An open regular file.
 pub(super) struct OpenFile {
-    /// Held for reading by those who read the contents, for writing by who changes them. Taken after `Inode::opening`.
+    /// Held for reading by those who read the contents, for writing by who changes them. Taken after `Live::opening`.
     body: RwLock<Body>,
     /// The length as the last change left it, for those who must not wait for the next one.
     len: AtomicU64,

@@ -42,6 +42,10 @@ impl Places {
 
     /// Adds one. Returns the oldest, if that had to go so that there are not more than `limit`.
     pub(super) fn add(&mut self, place: Place, limit: usize) -> Option<Place> {
+        if self.all().is_empty() {
+            *self = Self::One(place);
+            return None;
+        }
         let mut places = self.take();
         let gone = if places.len() >= limit { Some(places.remove(0)) } else { None };
         places.push(place);
