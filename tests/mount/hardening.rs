@@ -315,6 +315,32 @@ fn nobody_looks_into_any_command_that_unlocks() {
     }
 }
 
+/// 64 KiB is what a process may lock where kernels before 5.16 run; without any, the vault is mounted all the same.
+#[test]
+fn keys_are_locked_in_memory_where_the_limit_allows_it() {
+    for (limit, is_locked) in [("64", true), ("0", false)] {
+        let vault = Vault::new(Options::of(Who::User));
+        let mut shell = Who::User.command("sh");
+        shell
+            .env("RUST_LOG", "debug")
+            .args(["-c", "ulimit -l \"$1\"; shift; exec \"$@\"", "sh", limit]);
+        let mount = vault.mount_command(Who::User, &["-f"]);
+        shell.arg(mount.get_program()).args(mount.get_args());
+        let mounted = vault.mount_by(Who::User, shell);
+        let status = fs::read_to_string(format!("/proc/{}/status", mounted.pid())).unwrap();
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        let kib: u64 = locked.trim().strip_suffix(" kB").unwrap().parse().unwrap();
+        assert_eq!(kib > 0, is_locked, "{kib} KiB");
+        assert_eq!(
+            mounted.log().contains("cannot be locked in memory"),
+            !is_locked,
+            "{}",
+            mounted.log()
+        );
+        mounted.unmount();
+    }
+}
+
 #[test]
 fn a_daemon_that_crashes_leaves_no_core() {
     for signal in [Signal::ABORT, Signal::SEGV, Signal::QUIT] {
