@@ -23,6 +23,8 @@ if [ $tests = yes ]; then
     needed+=(setfattr:attr getfacl:acl rsync:rsync git:git sqlite3:sqlite3 strace:strace python3:python3)
     needed+=(mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs setpriv:util-linux)
     needed+=(prlimit:util-linux setsid:util-linux tar:tar cmp:diffutils find:findutils ps:procps systemd-ask-password:systemd)
+    # Those that docs/migrate.md is for.
+    needed+=(gocryptfs:gocryptfs encfs:encfs)
     # For the package.
     needed+=(dpkg-shlibdeps:dpkg-dev strip:binutils lintian:lintian mandoc:mandoc groff:groff-base zsh:zsh fish:fish)
 fi

@@ -4,6 +4,7 @@
 //! inodes. Every call gets the descriptors it works on.
 
 use crate::error::Result;
+use crate::journal::Fullness;
 use crate::name::{CipherName, DirId, PlainName};
 use crate::sys::descriptor;
 use crate::sys::disk::keeping_modified;
@@ -114,6 +115,10 @@ pub trait Folder: Send + Sync {
     /// As utimensat(2).
     fn set_times(&self, file: BorrowedFd<'_>, times: &Timestamps) -> rustix::io::Result<()> {
         descriptor::set_times(file, times)
+    }
+    /// How full its journal is, if it has one.
+    fn journal_fill(&self) -> Option<Fullness> {
+        None
     }
     /// Brings everything to disk that the folder holds back. The last call; nothing is changed any more.
     ///

@@ -46,6 +46,7 @@ pub(super) fn to_read(path: &Path, args: &UnlockArgs) -> Result<Opened, Failure>
     let names = Vault::new(&master, config.names());
     let (folder, lock) = match holder {
         Holder::Mount(mount) => {
+            log::debug!("it is mounted on {}, and read there", mount.path.display());
             let view = mount.view(Box::new(Local), Access::ReadOnly)?;
             return Ok(Opened { view, place, _lock: None });
         }

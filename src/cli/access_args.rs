@@ -73,9 +73,6 @@ pub struct CopyArgs {
     /// Compare files that are there already byte by byte, also where size and time of modification are the same
     #[arg(long)]
     pub compare: bool,
-    /// Print nothing but errors
-    #[arg(short, long)]
-    pub quiet: bool,
     /// Print JSON, one object per line
     #[arg(long)]
     pub json: bool,

@@ -1,5 +1,6 @@
 //! The arguments of every command, as they are spelled.
 
+use super::advice::advised;
 use super::exit::Failure;
 use super::{
     CatArgs, CheckArgs, ExportArgs, GenerateCommand, ImportArgs, KdfArgs, KeyCommand, LsArgs, PasswdArgs, PathArgs, SalvageArgs,
@@ -22,13 +23,21 @@ use std::time::Duration;
 )]
 #[command(arg_required_else_help = true, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
+    /// Say nothing but errors, and what was asked for
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Tell on standard error what is done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Be the child that a start in the background consists of; only ever given by the program itself, as its first argument.
+    #[arg(long, hide = true, global = true)]
+    pub background_child: bool,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = "Examples:
   plainview init ~/Vault               make a vault
   plainview mount ~/Vault ~/Private    show it in the clear
   plainview umount ~/Private           only ciphertext is left";
@@ -42,6 +51,8 @@ pub enum Command {
     Mount(MountArgs),
     /// End a mount; when it returns, everything is on disk
     Umount(UmountArgs),
+    /// Tell what is mounted, and how it is with it
+    Status(StatusArgs),
     /// Tell what can be known of a vault without its password
     Info(InfoArgs),
     /// Encrypt or decrypt single files as the Python recipe does
@@ -137,14 +148,14 @@ pub struct MountArgs {
     /// Unmount when nothing was used for that long, such as 15m; never while a file or directory in it is in use
     #[arg(long, value_name = "TIME", value_parser = crate::mount::parse_idle)]
     pub idle: Option<Duration>,
-    /// Mount options, separated by commas; may be given several times
+    /// Mount options, separated by commas: allow_other, acl, nonempty, idle=TIME, and those of mount(8) such as ro, nodev, nosuid, noexec, noatime, nofail, x-*
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
     /// What opens the vault.
     #[command(flatten)]
     pub unlock: UnlockArgs,
-    /// Be the child that a start in the background consists of; only ever given by the program itself.
-    #[arg(long, hide = true)]
+    /// Whether this is the child that a start in the background consists of.
+    #[arg(from_global)]
     pub background_child: bool,
     /// The vault
     #[arg(value_name = "VAULT")]
@@ -157,12 +168,44 @@ pub struct MountArgs {
 /// Arguments of `plainview umount`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+When somebody uses it, it stays mounted, and who that is is told. With --lazy it is taken out of sight then: nothing can be opened there any more, what is open goes on, \
+and when the last of that is closed, everything is written to disk and the daemon ends.
+
 Examples:
-  plainview umount ~/Private")]
+  plainview umount ~/Private
+  plainview umount --lazy ~/Private")]
 pub struct UmountArgs {
+    /// When it is in use, take it out of sight now; it ends when nobody uses it any more
+    #[arg(long)]
+    pub lazy: bool,
     /// The directory that a vault is shown on
     #[arg(value_name = "MOUNTPOINT")]
     pub mountpoint: PathBuf,
+}
+
+/// Arguments of `plainview status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Daemons tell this to who mounted and to root. Open files are those of processes that can be seen: only root sees all.
+
+With --json it is a list of objects. mountpoint, vault, read_only, allow_other, uid and user, state (running, dead, silent, denied, covered or unknown), open_files, processes (pid and command of each that \
+uses it) and all_seen are there for each. What only its daemon can tell is null where that does not: pid, kind (vault or recipe), since (seconds since 1970), requests, read_bytes, \
+written_bytes, journal (used and size, in bytes), idle (limit and left, in seconds), damage (files and findings since it was mounted).
+
+Examples:
+  plainview status
+  plainview status ~/Private
+  plainview status --json | jq '.[].mountpoint'")]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Ask the daemon of the mount at the path; only ever given by the program itself.
+    #[arg(long, hide = true, requires = "path")]
+    pub pass_on: bool,
+    /// Only what is mounted there, or is the vault there
+    #[arg(value_name = "MOUNTPOINT|VAULT")]
+    pub path: Option<PathBuf>,
 }
 
 /// Arguments of `plainview info`.
@@ -253,7 +296,11 @@ impl RecipeKeyArgs {
         let read = File::open(path)
             .map_err(KeyError::Read)
             .and_then(|mut file| RecipeKey::read_hex(&mut file));
-        read.map_err(|error| Failure::other(format!("no key from {}: {error}", path.display())))
+        let why = |error| match error {
+            KeyError::Read(error) => advised(error),
+            KeyError::NotHex => KeyError::NotHex.to_string(),
+        };
+        read.map_err(|error| Failure::other(format!("no key from {}: {}", path.display(), why(error))))
     }
 }
 
@@ -274,7 +321,7 @@ impl PasswordArgs {
     /// # Errors
     /// That none came from there, with what to do.
     pub fn ask(&self, asking: Asking) -> Result<Password, Failure> {
-        password::get(&self.source(), asking).map_err(|error| Failure::other(error.to_string()))
+        password::get(&self.source(), asking).map_err(Failure::password)
     }
 
     /// Where it comes from.

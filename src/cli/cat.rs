@@ -5,7 +5,6 @@ use super::access;
 use super::exit::{Code, Failure};
 use super::export::not_there;
 use crate::error::Error;
-use crate::mount;
 use crate::walk::{Known, Last, NotThere, PlainPath, find, os_name};
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -26,7 +25,6 @@ enum Halt {
 
 /// Runs the command.
 pub(super) fn run(args: &CatArgs) -> Result<(), Failure> {
-    mount::start_logging();
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
     let mut last = None;
@@ -47,7 +45,7 @@ pub(super) fn run(args: &CatArgs) -> Result<(), Failure> {
 }
 
 /// Tells one failure, and keeps the other one, whose code says more.
-fn worse(before: Failure, now: Option<Failure>) -> Option<Failure> {
+pub(super) fn worse(before: Failure, now: Option<Failure>) -> Option<Failure> {
     match now {
         Some(now) if before.code() == Code::DamageFound => {
             now.report();
@@ -65,7 +63,7 @@ fn print_file(root: &Known<'_>, path: &PlainPath) -> Result<(), Halt> {
     let unreadable = |error: Error| Halt::Unreadable(failure(path, error.into()));
     if file.attr.kind != FileType::RegularFile {
         let message = format!(
-            "{}: only regular files can be printed, and this is none",
+            "{}: only regular files can be printed, and this is none; `plainview ls` shows what it is",
             os_name(&path.to_bytes()).display()
         );
         return Err(Halt::Unreadable(Failure::other(message)));

@@ -4,18 +4,18 @@ use super::check_lines::{DoneLine, FindingLine, SummaryLine, summed_up, told};
 use super::exit::{Code, Failure};
 use super::journal::recovered;
 use super::mount::failure;
-use super::progress::Progress;
+use super::progress::{Progress, shows_progress};
+use super::voice::Voice;
 use super::{CheckArgs, UnlockArgs, open_vault, print};
 use crate::check::{self, Depth, Done, Event, Finding, Mode, Summary, Vault};
 use crate::journal::{self, Access, Damage};
 use crate::keys::Config;
-use crate::mount::{self, Lock};
+use crate::mount::Lock;
 use crate::password::Asking;
 use crate::sys::limits;
 use crate::view;
 use parking_lot::Mutex;
 use serde::Serialize;
-use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
@@ -23,8 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 /// Runs the command.
-pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    mount::start_logging();
+pub(super) fn run(args: &CheckArgs, voice: Voice) -> Result<(), Failure> {
     limits::raise_descriptors();
     let access = if args.repair && !args.dry_run {
         Access::ReadWrite
@@ -47,7 +46,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     } else {
         0
     };
-    out.summary(&summary);
+    // Programs want the last line: without it the output is not whole.
+    if args.json || !voice.is_quiet() {
+        out.summary(&summary);
+    }
     out.failure.into_inner().map_or(Ok(()), Err)?;
     verdict(args, &summary, undone)
 }
@@ -100,7 +102,7 @@ fn look(opened: &Opened, depth: Depth, out: &Out) -> rustix::io::Result<check::C
     };
     thread::scope(|scope| {
         // Counted only for who sees it.
-        if io::stderr().is_terminal() {
+        if shows_progress() {
             scope.spawn(|| check::census(opened.root.as_fd(), &mut |bytes| count(bytes)));
         }
         let checked = opened.vault.check(depth, &|event| match event {

@@ -2,13 +2,14 @@
 
 use super::check_lines::Text;
 use super::exit::{Code, Failure, escaped, warn};
-use super::progress::Progress;
+use super::progress::{Progress, shows_progress};
+use super::voice::Voice;
 use super::{CopyArgs, print};
 use crate::transfer::{self, End, Event, Policy, Problem, Summary, Top};
 use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -35,13 +36,13 @@ pub(super) struct Ended {
 }
 
 /// Copies, tells what is wrong as it goes on, and shows how far it has come. A first signal stops it, a second one kills.
-pub(super) fn copy(tops: Vec<Top<'_>>, policy: Policy, words: Words, args: &CopyArgs) -> Result<Ended, Failure> {
+pub(super) fn copy(tops: Vec<Top<'_>>, policy: Policy, words: Words, args: &CopyArgs, voice: Voice) -> Result<Ended, Failure> {
     let stop = stop_on_signals().map_err(|error| Failure::other(format!("cannot wait for signals: {error}")))?;
     let going_on = || match stop.load(Ordering::Relaxed) {
         false => ControlFlow::Continue(()),
         true => ControlFlow::Break(()),
     };
-    let shows = io::stderr().is_terminal() && !args.quiet;
+    let shows = shows_progress();
     // Counted only for who sees it.
     let total = match shows {
         true => tops.iter().map(|top| transfer::census(top, &mut |_| going_on()).bytes).sum(),
@@ -57,6 +58,8 @@ pub(super) fn copy(tops: Vec<Top<'_>>, policy: Policy, words: Words, args: &Copy
         };
         match event {
             Event::Change => {}
+            Event::Done(path) if voice == Voice::Verbose => aside(&mut || log::debug!("{} {}", words.done, shown(path))),
+            Event::Done(_) => {}
             Event::Bytes(bytes) => {
                 halves += bytes;
                 if let Some(progress) = &progress {
@@ -69,7 +72,7 @@ pub(super) fn copy(tops: Vec<Top<'_>>, policy: Policy, words: Words, args: &Copy
         going_on()
     });
     drop(progress);
-    tell_summary(&summary, words, args)?;
+    tell_summary(&summary, words, args, voice)?;
     Ok(Ended { summary, end })
 }
 
@@ -82,18 +85,20 @@ fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
+fn shown(path: &Path) -> String {
+    escaped(&path.to_string_lossy())
+}
+
 fn tell_without(path: &Path, attribute: &[u8], args: &CopyArgs) {
     let attribute = String::from_utf8_lossy(attribute);
     if args.json {
         let reason = format!("without its extended attribute {attribute}, which cannot be set there");
         return tell_line("without", path, &reason, false);
     }
-    if !args.quiet {
-        warn(&format!(
-            "{}: copied without its extended attribute {attribute}, which cannot be set there",
-            path.display()
-        ));
-    }
+    warn(&format!(
+        "{}: copied without its extended attribute {attribute}, which cannot be set there",
+        path.display()
+    ));
 }
 
 fn tell_problem(path: &Path, problem: &Problem, words: Words, args: &CopyArgs) {
@@ -143,7 +148,7 @@ struct SummaryLine {
     without: u64,
 }
 
-fn tell_summary(summary: &Summary, words: Words, args: &CopyArgs) -> Result<(), Failure> {
+fn tell_summary(summary: &Summary, words: Words, args: &CopyArgs, voice: Voice) -> Result<(), Failure> {
     if args.json {
         return print_json(&SummaryLine {
             r#type: "summary",
@@ -158,11 +163,8 @@ fn tell_summary(summary: &Summary, words: Words, args: &CopyArgs) -> Result<(), 
             without: summary.without,
         });
     }
-    if args.quiet {
-        return Ok(());
-    }
     let count = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
-    print(&escaped(&format!(
+    voice.tell(&escaped(&format!(
         "{}, {}, {} {}, {} skipped, {}, {} failed\n",
         count(summary.files, "file", "files"),
         count(summary.directories, "directory", "directories"),

@@ -1,6 +1,11 @@
 //! How a command ends when it fails: a message for a person, a code for a script. Codes never change their meaning.
 
+use super::advice::advised;
+use super::voice::coloured;
 use crate::keys::{ConfigError, FORMAT};
+use crate::password::{LineError, PasswordError};
+use clap::builder::styling::AnsiColor;
+use rustix::io::Errno;
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
@@ -98,7 +103,12 @@ impl Failure {
                 Code::Newer,
                 format!("{file} has format {format}, and this plainview knows no format newer than {FORMAT}; get a newer one"),
             ),
-            ConfigError::Wrong(_) => Self::new(Code::WrongPassword, format!("{error} for {vault}")),
+            ConfigError::Wrong(_) => Self::new(
+                Code::WrongPassword,
+                format!(
+                    "{error} for {vault}; try again, and mind capitals and the keyboard (`plainview key list` says what else opens it)"
+                ),
+            ),
             ConfigError::NoSuchKind(kind) => Self::new(
                 Code::WrongPassword,
                 format!("no slot of {vault} is opened by a {kind}; `plainview key list` says what opens it"),
@@ -120,9 +130,32 @@ impl Failure {
                 ),
             ),
             ConfigError::NoMemory(_) => Self::other(format!("cannot make a key of the password for {vault}: {error}")),
-            ConfigError::Os(errno) => Self::other(format!("{file}: {errno}")),
+            ConfigError::Os(errno) => Self::other(format!("cannot use {file}: {}", advised(*errno))),
             ConfigError::NotDurable(_) => Self::other(format!("{file}: {error}")),
         }
+    }
+
+    /// The failure that a password which is not there means.
+    pub(super) fn password(error: PasswordError) -> Self {
+        Self::other(match error {
+            PasswordError::File { path, error } => format!("cannot open the password file {}: {}", path.display(), advised(error)),
+            PasswordError::Line {
+                from,
+                error: LineError::Read(error),
+            } => format!("no password from {from}: {}", advised(error)),
+            PasswordError::Line { .. } => format!("{error}; one line with the password is needed"),
+            PasswordError::Program {
+                ref program,
+                error: ref why,
+            } => {
+                format!(
+                    "cannot run the password program {program:?} (--extpass, without a shell): {}",
+                    advised(Errno::from_io_error(why).unwrap_or(Errno::IO))
+                )
+            }
+            PasswordError::Status { .. } => format!("{error}; run it by hand to see why (--extpass)"),
+            PasswordError::Terminal(_) | PasswordError::Mismatch | PasswordError::NotText | PasswordError::Command(_) => error.to_string(),
+        })
     }
 
     /// The code.
@@ -132,7 +165,7 @@ impl Failure {
 
     /// Writes the message to standard error. That nobody listens there is no reason to fail otherwise.
     pub fn report(&self) {
-        let _ = writeln!(std::io::stderr(), "plainview: {self}");
+        let _ = writeln!(std::io::stderr(), "{} {self}", coloured("plainview:", AnsiColor::Red));
     }
 }
 
@@ -142,9 +175,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Tells of something that is no failure. As for [`Failure::report`], nobody need listen.
+/// Tells of something that is no failure, where warnings are logged at all. As for [`Failure::report`], nobody need listen.
 pub(super) fn warn(message: &str) {
-    let _ = writeln!(std::io::stderr(), "plainview: warning: {}", escaped(message));
+    if log::max_level() >= log::LevelFilter::Warn {
+        let warning = coloured("warning:", AnsiColor::Yellow);
+        let _ = writeln!(std::io::stderr(), "plainview: {warning} {}", escaped(message));
+    }
 }
 
 /// `text` with its control characters escaped, except line ends: it may hold names and text from a vault that is not ours, and a terminal obeys what

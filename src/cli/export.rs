@@ -2,12 +2,14 @@
 
 use super::ExportArgs;
 use super::access::{self, Opened};
+use super::advice::advised;
 use super::copying::{Words, copy};
 use super::exit::{Code, Failure};
 use super::mount::failure;
 use super::place::{Place, open_folder};
+use super::voice::Voice;
 use crate::local::Local;
-use crate::mount::{self, Error, Lock};
+use crate::mount::{Error, Lock};
 use crate::transfer::{Existing, Names, Originals, Policy, Same, Top};
 use crate::view::{Access, View};
 use crate::walk::{Known, Last, NotThere, PlainPath, find, os_name};
@@ -27,8 +29,7 @@ const WORDS: Words = Words {
 };
 
 /// Runs the command. Nothing is made before the password was right and everything to be exported is there.
-pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
-    mount::start_logging();
+pub(super) fn run(args: &ExportArgs, voice: Voice) -> Result<(), Failure> {
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let paths: Vec<PlainPath> = args.paths.iter().map(|path| PlainPath::new(path)).collect();
     refuse_twice(paths.iter().filter_map(|path| path.names().last()).map(|name| &**name).collect())?;
@@ -38,7 +39,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<(), Failure> {
     let target = dir.view(Box::new(Local), Access::ReadWrite)?;
     let tops: Result<Vec<Top<'_>>, Failure> = chosen.into_iter().map(|chosen| chosen.into_top(&target, &dir)).collect();
     let policy = policy(args.force, args.copy.compare);
-    let ended = copy(tops?, policy, WORDS, &args.copy)?;
+    let ended = copy(tops?, policy, WORDS, &args.copy, voice)?;
     ended.verdict(WORDS)
 }
 
@@ -124,7 +125,11 @@ fn choose<'v>(view: &'v View, paths: &[PlainPath]) -> Result<Vec<Chosen<'v>>, Fa
 /// That a path of the vault leads nowhere.
 pub(super) fn not_there(path: &PlainPath, error: &NotThere) -> Failure {
     let path = path.to_bytes();
-    Failure::other(format!("{}: {error}", os_name(&path).display()))
+    let hint = match error {
+        NotThere::Missing | NotThere::NotADirectory => "; `plainview ls` shows what there is",
+        NotThere::Outside | NotThere::Loop | NotThere::Failed(_) => "",
+    };
+    Failure::other(format!("{}: {error}{hint}", os_name(&path).display()))
 }
 
 /// The directory to export to; it is made if it is not there.
@@ -145,6 +150,6 @@ fn open_dir(path: &Path, vault: &Opened) -> Result<Place, Failure> {
     }
     match rustix::fs::mkdir(path, Mode::from_raw_mode(0o777)) {
         Ok(()) | Err(Errno::EXIST) => Place::open(path, open_folder),
-        Err(errno) => Err(Failure::other(format!("cannot make {}: {errno}", path.display()))),
+        Err(errno) => Err(Failure::other(format!("cannot make {}: {}", path.display(), advised(errno)))),
     }
 }

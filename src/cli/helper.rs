@@ -36,7 +36,7 @@ pub(super) struct MountHelper {
     /// Do not write to /etc/mtab, which is never done
     #[arg(short)]
     no_mtab: bool,
-    /// Accepted, and without effect
+    /// Tell on standard error what is done
     #[arg(short)]
     verbose: bool,
     /// Mount read-only
@@ -126,7 +126,7 @@ impl Form {
 
 /// Mounts. `words` are all arguments, the name first.
 pub(super) fn mount(words: Vec<OsString>) -> Result<(), Failure> {
-    // The start in the background puts its mark behind the first argument, which may be an option that wants a value.
+    // The start in the background puts its mark before the other arguments.
     let (marks, words): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word == CHILD);
     let helper = MountHelper::parse_from(words);
     let cli = Cli::try_parse_from(translated(&helper, marks)).unwrap_or_else(|error| error.exit());
@@ -151,7 +151,9 @@ pub(super) fn umount(words: Vec<OsString>) -> Result<(), Failure> {
 fn translated(helper: &MountHelper, marks: Vec<OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = ["plainview", "mount"].map(OsString::from).into();
     words.extend(marks);
-    let command = Cli::command();
+    let mut command = Cli::command();
+    // Now its commands have the options of all.
+    command.build();
     let known = command.find_subcommand("mount");
     for word in helper.options.iter().flat_map(|list| split(list)) {
         match known.and_then(|mount| long(mount, &word)) {
@@ -161,6 +163,8 @@ fn translated(helper: &MountHelper, marks: Vec<OsString>) -> Vec<OsString> {
             None => words.push(format!("-o{word}").into()),
         }
     }
+    let is_quiet = words.iter().any(|word| word == "--quiet");
+    words.extend((helper.verbose && !is_quiet).then(|| OsString::from("--verbose")));
     words.extend(helper.read_only.then(|| OsString::from("--ro")));
     words.extend([OsString::from("--"), helper.vault.clone().into(), helper.mountpoint.clone().into()]);
     words
@@ -230,7 +234,12 @@ mod tests {
     #[test]
     fn what_mount_passes_is_translated() {
         assert_eq!(of("V M -o rw"), ["-orw", "--", "V", "M"]);
-        assert_eq!(of("V M -n -v -t plainview -o rw,,nofail"), ["-orw", "-onofail", "--", "V", "M"]);
+        assert_eq!(
+            of("V M -n -v -t plainview -o rw,,nofail"),
+            ["-orw", "-onofail", "--verbose", "--", "V", "M"]
+        );
+        assert_eq!(of("V M -o quiet"), ["--quiet", "--", "V", "M"]);
+        assert_eq!(of("-v V M -o rw,quiet"), ["-orw", "--quiet", "--", "V", "M"]);
         assert_eq!(of("-r -o passfile=/a,acl V M"), ["--passfile=/a", "-oacl", "--ro", "--", "V", "M"]);
         assert_eq!(
             of("V M -o no_journal,ro -o journal-size=8M"),

@@ -2,13 +2,14 @@
 
 use super::ImportArgs;
 use super::access;
+use super::advice::advised;
 use super::copying::copy;
 use super::exit::{Code, Failure};
 use super::export::{not_there, policy, refuse_twice};
 use super::import_recipe::{self, WORDS};
 use super::place::{Place, open_folder};
+use super::voice::Voice;
 use crate::local::Local;
-use crate::mount;
 use crate::transfer::{Names, Top};
 use crate::view::{Access, Caller, View};
 use crate::walk::{Known, Last, NotThere, PlainPath, find, parent};
@@ -19,13 +20,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Runs the command.
-pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &ImportArgs, voice: Voice) -> Result<(), Failure> {
     let usage = |what: &str| Failure::new(Code::Usage, what);
     if args.recipe {
         let [folder, vault] = args.places.as_slice() else {
             return Err(usage("import --recipe takes two paths: FOLDER VAULT"));
         };
-        return import_recipe::run(args, folder, vault);
+        return import_recipe::run(args, voice, folder, vault);
     }
     let [vault, sources @ .., path] = args.places.as_slice() else {
         return Err(usage("import takes at least three paths: VAULT SRC... PATH"));
@@ -35,12 +36,11 @@ pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
             "import takes at least three paths: VAULT SRC... PATH; a recipe folder is imported with --recipe",
         ));
     }
-    import(args, vault, sources, &PlainPath::new(path.as_os_str()))
+    import(args, voice, vault, sources, &PlainPath::new(path.as_os_str()))
 }
 
 /// All that can go wrong without the password is looked at before it is asked for.
-fn import(args: &ImportArgs, vault: &Path, sources: &[PathBuf], path: &PlainPath) -> Result<(), Failure> {
-    mount::start_logging();
+fn import(args: &ImportArgs, voice: Voice, vault: &Path, sources: &[PathBuf], path: &PlainPath) -> Result<(), Failure> {
     let sources: Vec<Source> = sources.iter().map(|source| Source::of(source)).collect::<Result<_, _>>()?;
     refuse_twice(
         sources
@@ -66,7 +66,7 @@ fn import(args: &ImportArgs, vault: &Path, sources: &[PathBuf], path: &PlainPath
             path: chosen.path,
         });
     }
-    let ended = copy(tops, policy(args.force, args.copy.compare), WORDS, &args.copy)?;
+    let ended = copy(tops, policy(args.force, args.copy.compare), WORDS, &args.copy, voice)?;
     ended.verdict(WORDS)
 }
 
@@ -96,7 +96,7 @@ impl Source {
         };
         match path.symlink_metadata() {
             Ok(_) => Ok(source),
-            Err(error) => Err(Failure::other(format!("cannot read {}: {error}", path.display()))),
+            Err(error) => Err(Failure::other(format!("cannot read {}: {}", path.display(), advised(error)))),
         }
     }
 
@@ -113,7 +113,10 @@ impl Source {
         if !is_link && path.canonicalize().is_ok_and(overlaps) {
             return Err(Failure::new(
                 Code::Usage,
-                format!("{} and the vault must not be the same or lie in each other", path.display()),
+                format!(
+                    "{} and the vault must not be the same or lie in each other; give files from elsewhere",
+                    path.display()
+                ),
             ));
         }
         Ok(())

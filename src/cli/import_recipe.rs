@@ -5,9 +5,9 @@ use super::exit::{Code, Failure, escaped, warn};
 use super::journal::{Journaling, over_journal};
 use super::mount::refuse_vault;
 use super::place::{Place, open_folder};
-use super::{ImportArgs, PasswordArgs, RecipeKeyArgs, open_vault, print};
+use super::voice::Voice;
+use super::{ImportArgs, PasswordArgs, RecipeKeyArgs, open_vault};
 use crate::keys::Config;
-use crate::mount;
 use crate::password::Asking;
 use crate::recipe::{self, Findings, Others, Recipe, RecipeKey, Verdict};
 use crate::transfer::{self, Existing, Names, Originals, Policy, Same, Summary, Top};
@@ -25,8 +25,7 @@ pub(super) const WORDS: Words = Words {
 };
 
 /// Runs the command. All that can go wrong without the passwords is looked at before they are asked for.
-pub(super) fn run(args: &ImportArgs, folder: &Path, vault: &Path) -> Result<(), Failure> {
-    mount::start_logging();
+pub(super) fn run(args: &ImportArgs, voice: Voice, folder: &Path, vault: &Path) -> Result<(), Failure> {
     let (folder_path, vault_path) = (folder, vault);
     let originals = if args.remove { Originals::Removed } else { Originals::Kept };
     let folder = Place::open(folder_path, open_folder)?;
@@ -61,11 +60,11 @@ pub(super) fn run(args: &ImportArgs, folder: &Path, vault: &Path) -> Result<(), 
         existing: Existing::Kept,
         same: Same::Bytes,
     };
-    let ended = copy(vec![top], policy, WORDS, &args.copy)?;
+    let ended = copy(vec![top], policy, WORDS, &args.copy, voice)?;
     ended.verdict(WORDS)?;
-    match args.copy.quiet || args.copy.json {
+    match args.copy.json {
         true => Ok(()),
-        false => finish(&folder, originals, &ended.summary),
+        false => finish(voice, &folder, originals, &ended.summary),
     }
 }
 
@@ -75,7 +74,7 @@ fn refuse_pair(folder: &Place, vault: &Place) -> Result<(), Failure> {
     if folder.overlaps(&vault.path) {
         return Err(Failure::new(
             Code::Usage,
-            format!("{from} and {to} must not be the same or lie in each other"),
+            format!("{from} and {to} must not be the same or lie in each other; give a vault elsewhere"),
         ));
     }
     refuse_vault(&folder.path, folder.root.as_fd())
@@ -119,7 +118,7 @@ fn check_key(args: &ImportArgs, folder: &Path, findings: &Findings) -> Result<()
 }
 
 /// The last word: what is to be done with the folder.
-fn finish(folder: &Place, originals: Originals, summary: &Summary) -> Result<(), Failure> {
+fn finish(voice: Voice, folder: &Place, originals: Originals, summary: &Summary) -> Result<(), Failure> {
     let path = folder.path.display();
     let left = match (transfer::stored_entries(folder.root.as_fd()), originals) {
         (Ok(stored), Originals::Kept) => stored.saturating_sub(summary.seen),
@@ -130,7 +129,7 @@ fn finish(folder: &Place, originals: Originals, summary: &Summary) -> Result<(),
             )));
         }
     };
-    print(&escaped(&match (left, originals) {
+    voice.tell(&escaped(&match (left, originals) {
         (0, Originals::Kept) => format!("All of {path} is in the vault. It can be removed now.\n"),
         (0, Originals::Removed) => format!("All of {path} is in the vault, and nothing is left there.\n"),
         (left, _) => format!("What is not of the recipe was not imported. Look at that before you remove {path}: {left} of its entries.\n"),

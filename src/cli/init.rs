@@ -1,8 +1,10 @@
 //! `plainview init`.
 
+use super::advice::advised;
 use super::exit::{Code, Failure, escaped};
 use super::key::{measured, show};
-use super::{InitArgs, open_vault, print};
+use super::voice::Voice;
+use super::{InitArgs, open_vault};
 use crate::keys::{Config, ConfigError, Names, NewSlot, Opener, RecoveryKey};
 use crate::password::{Asking, KdfCost, MEMORY_KIB, PASSES};
 use rustix::fs::{Dir, Mode};
@@ -14,10 +16,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Runs the command.
-pub(super) fn run(args: &InitArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &InitArgs, voice: Voice) -> Result<(), Failure> {
     let made = create(args)?;
-    print(&escaped(&next_steps(&args.vault)))?;
-    print(&measured(made.cost, made.takes))?;
+    voice.tell(&escaped(&next_steps(&args.vault)))?;
+    voice.tell(&measured(made.cost, made.takes))?;
     match &made.recovery {
         Some(key) => show(RECOVERY_SLOT, &args.vault, key),
         None => Ok(()),
@@ -78,7 +80,7 @@ enum Place {
 fn inspect(vault: &Path) -> Result<Place, Failure> {
     match std::fs::symlink_metadata(vault) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => inspect_parent(vault),
-        Err(error) => Err(Failure::other(format!("cannot look at {}: {error}", vault.display()))),
+        Err(error) => Err(Failure::other(format!("cannot look at {}: {}", vault.display(), advised(error)))),
         Ok(_) if !vault.is_dir() => Err(Failure::other(format!(
             "{} is not a directory; give a new or an empty one",
             vault.display()
@@ -108,7 +110,7 @@ fn parent(vault: &Path) -> &Path {
 }
 
 fn refuse_entries(vault: &Path, root: BorrowedFd<'_>) -> Result<(), Failure> {
-    let cannot_list = |errno: Errno| Failure::other(format!("cannot list {}: {errno}", vault.display()));
+    let cannot_list = |errno: Errno| Failure::other(format!("cannot list {}: {}", vault.display(), advised(errno)));
     for entry in Dir::read_from(root).map_err(cannot_list)? {
         match entry.map_err(cannot_list)?.file_name().to_bytes() {
             b"." | b".." => {}
@@ -127,7 +129,7 @@ fn refuse_entries(vault: &Path, root: BorrowedFd<'_>) -> Result<(), Failure> {
 /// Makes the directory `vault` and the vault in it, or neither.
 fn make_with_directory(vault: &Path, names: Names, slots: &[NewSlot]) -> Result<(), Failure> {
     rustix::fs::mkdir(vault, Mode::RWXU)
-        .map_err(|errno| Failure::other(format!("cannot make the directory {}: {errno}", vault.display())))?;
+        .map_err(|errno| Failure::other(format!("cannot make the directory {}: {}", vault.display(), advised(errno))))?;
     make(vault, names, slots).inspect_err(|_| {
         let _ = rustix::fs::rmdir(vault); // an empty directory is all that could be left
     })?;

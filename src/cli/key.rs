@@ -1,8 +1,10 @@
 //! `plainview key`: what opens a vault.
 
+use super::advice::advised;
 use super::exit::{Code, Failure, escaped};
 use super::info::{CostInfo, SlotInfo};
 use super::unlock::read_keyfile;
+use super::voice::Voice;
 use super::{KeyAddArgs, KeyCommand, KeyListArgs, KeyRemoveArgs, KeyTestArgs, open_vault, print};
 use crate::keys::{Change, Config, LABEL_MAX, MasterKey, NewSlot, Opener, RecoveryKey, keyfile};
 use crate::password::{Asking, KdfCost};
@@ -17,11 +19,11 @@ Who kept a copy of the old plainview.toml and knows the old password still opens
 stay the same. To shut them out, make a new vault, and move the files there.\n";
 
 /// Runs the command.
-pub(super) fn run(command: &KeyCommand) -> Result<(), Failure> {
+pub(super) fn run(command: &KeyCommand, voice: Voice) -> Result<(), Failure> {
     match command {
         KeyCommand::List(args) => list(args),
-        KeyCommand::Add(args) => add(args),
-        KeyCommand::Remove(args) => remove(args),
+        KeyCommand::Add(args) => add(args, voice),
+        KeyCommand::Remove(args) => remove(args, voice),
         KeyCommand::Test(args) => test(args),
     }
 }
@@ -49,11 +51,11 @@ fn test(args: &KeyTestArgs) -> Result<(), Failure> {
     print(&escaped(&format!("{}opens {}\n", SlotInfo::of(slot).line(), args.vault.display())))
 }
 
-fn remove(args: &KeyRemoveArgs) -> Result<(), Failure> {
+fn remove(args: &KeyRemoveArgs, voice: Voice) -> Result<(), Failure> {
     let (root, config) = open(&args.vault)?;
     let master = args.unlock.unlock(&config, &args.vault, Asking::Existing)?;
     Config::change(root.as_fd(), &master, &Change::Remove(args.slot)).map_err(|error| Failure::config(&args.vault, &error))?;
-    print(&escaped(&format!(
+    voice.tell(&escaped(&format!(
         "Removed slot {} of {}.\n{OLD_COPIES}",
         args.slot,
         args.vault.display()
@@ -61,7 +63,7 @@ fn remove(args: &KeyRemoveArgs) -> Result<(), Failure> {
 }
 
 /// All that can go wrong without a password is looked at before one is asked for.
-fn add(args: &KeyAddArgs) -> Result<(), Failure> {
+fn add(args: &KeyAddArgs, voice: Voice) -> Result<(), Failure> {
     if args.label.len() > LABEL_MAX {
         return Err(Failure::new(Code::Usage, format!("the label is longer than {LABEL_MAX} bytes")));
     }
@@ -83,8 +85,8 @@ fn add(args: &KeyAddArgs) -> Result<(), Failure> {
         let existing = if args.generate { None } else { Some(read_new_keyfile(path)?) };
         let master = args.unlock().unlock(&config, &args.vault, Asking::Existing)?;
         return match existing {
-            Some(key) => put(args, &root, &master, &added(Opener::Keyfile, key)).and_then(|id| told(args, id, "this keyfile")),
-            None => generate(args, path, |key| put(args, &root, &master, &added(Opener::Keyfile, key))),
+            Some(key) => put(args, &root, &master, &added(Opener::Keyfile, key)).and_then(|id| told(args, voice, id, "this keyfile")),
+            None => generate(args, voice, path, |key| put(args, &root, &master, &added(Opener::Keyfile, key))),
         };
     }
     let master = args.unlock().unlock(&config, &args.vault, Asking::Existing)?;
@@ -99,16 +101,16 @@ fn add(args: &KeyAddArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::other(format!("cannot make a key of the new password: {error}")))?;
     drop(password);
     let id = put(args, &root, &master, &slot)?;
-    print(&measured(cost, takes))?;
-    told(args, id, "the new password")
+    voice.tell(&measured(cost, takes))?;
+    told(args, voice, id, "the new password")
 }
 
 fn put(args: &KeyAddArgs, root: &OwnedFd, master: &MasterKey, slot: &NewSlot) -> Result<u32, Failure> {
     Config::change(root.as_fd(), master, &Change::Add(slot)).map_err(|error| Failure::config(&args.vault, &error))
 }
 
-fn told(args: &KeyAddArgs, id: u32, what: &str) -> Result<(), Failure> {
-    print(&escaped(&format!("Slot {id} of {} is opened by {what}.\n", args.vault.display())))
+fn told(args: &KeyAddArgs, voice: Voice, id: u32, what: &str) -> Result<(), Failure> {
+    voice.tell(&escaped(&format!("Slot {id} of {} is opened by {what}.\n", args.vault.display())))
 }
 
 /// What a guess costs, if that was measured.
@@ -153,19 +155,29 @@ fn read_new_keyfile(path: &Path) -> Result<crate::keys::SlotKey, Failure> {
 }
 
 /// Makes the keyfile `path`, and its slot by `put`; without that, the file goes again.
-fn generate(args: &KeyAddArgs, path: &Path, put: impl FnOnce(crate::keys::SlotKey) -> Result<u32, Failure>) -> Result<(), Failure> {
+fn generate(
+    args: &KeyAddArgs,
+    voice: Voice,
+    path: &Path,
+    put: impl FnOnce(crate::keys::SlotKey) -> Result<u32, Failure>,
+) -> Result<(), Failure> {
     keyfile::generate(path).map_err(|error| match error.kind() == std::io::ErrorKind::AlreadyExists {
         true => Failure::new(
             Code::Exists,
             format!("{} is there already; without --generate it is taken as it is", path.display()),
         ),
-        false => Failure::other(format!("cannot make the keyfile {}: {error}", path.display())),
+        false => Failure::other(format!("cannot make the keyfile {}: {}", path.display(), advised(error))),
     })?;
     let made = read_new_keyfile(path).and_then(put).inspect_err(|_| {
         // It opens nothing.
         let _ = std::fs::remove_file(path);
     });
-    told(args, made?, &format!("the new keyfile {}. Keep a copy of that", path.display()))
+    told(
+        args,
+        voice,
+        made?,
+        &format!("the new keyfile {}. Keep a copy of that", path.display()),
+    )
 }
 
 /// Shows a recovery key, this once.

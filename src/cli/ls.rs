@@ -1,18 +1,16 @@
 //! `plainview ls`.
 
 use super::access;
-use super::cat::failure;
+use super::cat::{failure, worse};
 use super::copying::print_json;
-use super::exit::{Code, Failure};
+use super::exit::Failure;
 use super::ls_lines::{Columns, Line, Row, print_name};
 use super::{LsArgs, print};
-use crate::mount;
 use crate::walk::{Known, Last, NotThere, PlainPath, find};
 use rustix::fs::FileType;
 
 /// Runs the command.
 pub(super) fn run(args: &LsArgs) -> Result<(), Failure> {
-    mount::start_logging();
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
     let mut paths: Vec<PlainPath> = args.paths.iter().map(|path| PlainPath::new(path)).collect();
@@ -43,28 +41,25 @@ pub(super) fn run(args: &LsArgs) -> Result<(), Failure> {
 
 struct Listing<'a> {
     args: &'a LsArgs,
-    /// The failure that says most.
-    worst: Option<Code>,
+    /// The failure that says most, which is told at the end.
+    worst: Option<Failure>,
     is_first: bool,
     /// Whether it is said which directory is listed.
     has_titles: bool,
 }
 
 impl Listing<'_> {
-    /// Tells what could not be shown, and goes on.
+    /// Keeps what could not be shown, and goes on.
     fn fail(&mut self, path: &PlainPath, error: NotThere) {
         let failure = failure(path, error);
-        failure.report();
-        if self.worst != Some(Code::DamageFound) {
-            self.worst = Some(failure.code());
-        }
+        self.worst = match self.worst.take() {
+            Some(before) => worse(before, Some(failure)),
+            None => Some(failure),
+        };
     }
 
     fn end(self) -> Result<(), Failure> {
-        match self.worst {
-            None => Ok(()),
-            Some(code) => Err(Failure::new(code, "not everything could be listed; see above")),
-        }
+        self.worst.map_or(Ok(()), Err)
     }
 
     /// What was named and is no directory.

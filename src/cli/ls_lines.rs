@@ -157,7 +157,7 @@ fn permissions(perm: u16) -> String {
 }
 
 /// `2026-11-23 01:44:33`, in UTC.
-fn date(time: Time) -> String {
+pub(super) fn date(time: Time) -> String {
     let (days, second) = (time.secs.div_euclid(86_400), time.secs.rem_euclid(86_400));
     let (year, month, day) = civil(days);
     format!(

@@ -5,6 +5,7 @@
 
 mod access;
 mod access_args;
+mod advice;
 mod args;
 mod cat;
 mod check;
@@ -31,10 +32,12 @@ mod place;
 mod progress;
 mod recipe;
 mod salvage;
+mod status;
 #[cfg(test)]
 mod tests;
 mod umount;
 mod unlock;
+mod voice;
 
 pub use access_args::*;
 pub use args::*;
@@ -43,6 +46,7 @@ pub use generate::GenerateCommand;
 pub use key_args::*;
 pub use unlock::UnlockArgs;
 
+use advice::advised;
 use clap::Parser;
 use exit::{Code, Failure};
 use helper::Form;
@@ -52,6 +56,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use voice::Voice;
 
 /// Reads the arguments of this process and runs the command, also where it was called as a helper of mount(8) or umount(8). Where the arguments are wrong, it ends the process.
 ///
@@ -71,21 +76,24 @@ pub fn start() -> Result<(), Failure> {
 /// # Errors
 /// What to tell the user, and the exit code.
 pub fn run(cli: &Cli) -> Result<(), Failure> {
+    let voice = Voice::of(cli.quiet, cli.verbose)?;
+    crate::mount::start_logging(voice.level());
     match &cli.command {
-        Command::Init(args) => init::run(args),
+        Command::Init(args) => init::run(args, voice),
         Command::Mount(args) => mount::run(args),
         Command::Umount(args) => umount::run(args),
+        Command::Status(args) => status::run(args),
         Command::Info(args) => info::run(args),
         Command::Recipe(command) => recipe::run(command),
         Command::Ls(args) => ls::run(args),
         Command::Cat(args) => cat::run(args),
-        Command::Export(args) => export::run(args),
-        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args, voice),
+        Command::Import(args) => import::run(args, voice),
         Command::Path(args) => path::run(args),
-        Command::Check(args) => check::run(args),
-        Command::Salvage(args) => salvage::run(args),
-        Command::Key(command) => key::run(command),
-        Command::Passwd(args) => passwd::run(args),
+        Command::Check(args) => check::run(args, voice),
+        Command::Salvage(args) => salvage::run(args, voice),
+        Command::Key(command) => key::run(command, voice),
+        Command::Passwd(args) => passwd::run(args, voice),
         Command::Generate(command) => generate::run(command),
     }
 }
@@ -119,8 +127,14 @@ pub(crate) fn open_vault(vault: &Path) -> Result<OwnedFd, Failure> {
     rustix::fs::open(vault, flags, Mode::empty()).map_err(|errno| match errno {
         Errno::NOENT | Errno::NOTDIR => Failure::new(
             Code::NotAVault,
-            format!("{} is not a vault: there is no such directory", vault.display()),
+            match vault.symlink_metadata() {
+                Ok(_) => format!("{} is not a vault: it is not a directory; check the path", vault.display()),
+                Err(_) => format!(
+                    "{} is not a vault: there is no such directory; check the path, or make a vault there with `plainview init`",
+                    vault.display()
+                ),
+            },
         ),
-        _ => Failure::other(format!("cannot open {}: {errno}", vault.display())),
+        _ => Failure::other(format!("cannot open {}: {}", vault.display(), advised(errno))),
     })
 }

@@ -1,12 +1,13 @@
 //! `plainview mount`.
 
+use super::advice::advised;
 use super::exit::{Code, Failure};
 use super::journal::{Journaling, over_journal};
 use super::{MountArgs, open_vault};
 use crate::folder::Folder;
 use crate::journal;
 use crate::keys::Config;
-use crate::mount::{self, Audience, Lock, MountPoint, Options, Place, Start, Started};
+use crate::mount::{self, Audience, Kind, Lock, MountPoint, Options, Place, Start, Started};
 use crate::password::Asking;
 use crate::recipe::{self, Others, Recipe};
 use crate::sys::limits;
@@ -58,7 +59,6 @@ pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
 
 /// All that can go wrong without the password is looked at before it is asked for.
 fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failure> {
-    mount::start_logging();
     let path = args.vault.canonicalize().unwrap_or_else(|_| args.vault.clone());
     let root = open_vault(&path)?;
     let config = match args.recipe {
@@ -74,6 +74,7 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
     };
     let view = Arc::new(open_view(folder, root.as_fd(), options)?);
     let place = Place {
+        kind: if args.recipe { Kind::Recipe } else { Kind::Vault },
         vault: &path,
         root: root.as_fd(),
         point: &point,
@@ -163,9 +164,26 @@ pub(super) fn failure(error: &mount::Error) -> Failure {
         Error::Lock(..)
         | Error::Background(_)
         | Error::NotMounted(_)
-        | Error::Busy(_)
+        | Error::NothingMounted { .. }
+        | Error::Busy { .. }
         | Error::CannotUnmount(..)
         | Error::NotDurable { .. } => Code::Other,
     };
-    Failure::new(code, error.to_string())
+    Failure::new(code, message(error))
+}
+
+/// What it says, and what to do where the operating system says why.
+fn message(error: &mount::Error) -> String {
+    use mount::Error;
+    if let Error::Inaccessible(point, errno) = error {
+        format!("cannot use mount point {}: {}", point.display(), advised(*errno))
+    } else if let Error::Kernel(point, errno) = error {
+        format!("cannot mount on {}: {}", point.display(), advised(*errno))
+    } else if let Error::Lock(vault, errno) = error {
+        format!("cannot lock {}: {}", vault.display(), advised(*errno))
+    } else if let Error::NotMounted(_) = error {
+        format!("{error}; `mount -t fuse.plainview` lists what is")
+    } else {
+        error.to_string()
+    }
 }

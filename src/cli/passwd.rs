@@ -1,15 +1,16 @@
 //! `plainview passwd`: another password for a slot.
 
+use super::PasswdArgs;
 use super::exit::{Code, Failure, escaped};
 use super::key::{OLD_COPIES, measured, open};
 use super::unlock::Held;
-use super::{PasswdArgs, print};
+use super::voice::Voice;
 use crate::keys::{Change, Config, NewSlot, Opener, Slot};
 use crate::password::{Asking, KdfCost, Password};
 use std::os::fd::AsFd;
 
 /// Runs the command. The old password is known to be right before the new one is asked for, and nothing is changed before everything is known.
-pub(super) fn run(args: &PasswdArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &PasswdArgs, voice: Voice) -> Result<(), Failure> {
     if args.slot.is_some() && args.unlock.is_password() {
         return Err(Failure::new(
             Code::Usage,
@@ -30,7 +31,7 @@ pub(super) fn run(args: &PasswdArgs) -> Result<(), Failure> {
     drop((password, held));
     Config::change(root.as_fd(), &master, &Change::Replace(slot, &new)).map_err(|error| Failure::config(&args.vault, &error))?;
     let (id, vault, measured) = (slot.id(), args.vault.display(), measured(cost, takes));
-    print(&escaped(&format!(
+    voice.tell(&escaped(&format!(
         "Changed the password of slot {id} of {vault}.\n{measured}{OLD_COPIES}"
     )))
 }

@@ -7,7 +7,6 @@ use super::copying::print_json;
 use super::exit::Failure;
 use super::export::not_there;
 use super::ls_lines::print_name;
-use crate::mount;
 use crate::name::{EntryKind, NameCipher, RESERVED};
 use crate::walk::{Known, Last, Listed, NotThere, PlainPath, find};
 use serde::Serialize;
@@ -17,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command. One path that leads nowhere does not keep the others from being told.
 pub(super) fn run(args: &PathArgs) -> Result<(), Failure> {
-    mount::start_logging();
     let opened = access::to_read_names(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
     let mut last: Option<Failure> = None;
@@ -90,7 +88,7 @@ fn in_the_clear(root: &Known<'_>, path: &OsStr, opened: &Opened, vault: &Path) -
         (Some(Ok(found)), _) => Ok(found),
         (_, Some(below)) => open_names(root, &PlainPath::new(below.as_os_str())).map_err(failed),
         (Some(Err(what)), None) => Err(failed(what)),
-        (None, None) => Err(failed(format!("it does not lie in {}", vault.display()))),
+        (None, None) => Err(failed(format!("it does not lie in {}; give a path from there on", vault.display()))),
     }
 }
 
@@ -113,7 +111,7 @@ fn open_names(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, String> {
             let what = if stored.starts_with(RESERVED) {
                 "it is one of plainview's own files, or not there"
             } else {
-                "there is no such file or directory in the vault, or its name does not decode"
+                "there is no such file or directory in the vault, or its name does not decode; `plainview path` without --reverse tells names in the vault"
             };
             return Err(what.to_owned());
         };

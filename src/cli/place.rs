@@ -1,5 +1,6 @@
 //! A directory that a command works in: open, locked, and shown by a view.
 
+use super::advice::advised;
 use super::exit::Failure;
 use super::mount::failure;
 use crate::folder::Folder;
@@ -60,5 +61,5 @@ impl Place {
 pub(super) fn open_folder(path: &Path) -> Result<OwnedFd, Failure> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(path, flags, Mode::empty());
-    opened.map_err(|errno| Failure::other(format!("cannot open {}: {errno}", path.display())))
+    opened.map_err(|errno| Failure::other(format!("cannot open {}: {}", path.display(), advised(errno))))
 }

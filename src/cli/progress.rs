@@ -8,6 +8,11 @@ use std::time::Duration;
 /// What takes less needs no bar.
 const SOON: Duration = Duration::from_secs(1);
 
+/// Whether anybody looks: at a terminal, and not with --quiet, which lowers the level of the logger.
+pub(super) fn shows_progress() -> bool {
+    log::max_level() >= log::LevelFilter::Warn && std::io::stderr().is_terminal()
+}
+
 /// A bar on standard error, if that is a terminal, from the second second on. Gone when dropped.
 pub(super) struct Progress(ProgressBar);
 
@@ -28,7 +33,7 @@ impl Progress {
 
     /// So many bytes are done.
     pub(super) fn set(&self, done: u64) {
-        if self.0.is_hidden() && self.0.elapsed() >= SOON && std::io::stderr().is_terminal() {
+        if self.0.is_hidden() && self.0.elapsed() >= SOON && shows_progress() {
             self.0.set_draw_target(ProgressDrawTarget::stderr());
         }
         self.0.set_position(done);
@@ -61,7 +66,7 @@ impl Counter {
 
     /// So many files were looked at.
     pub(super) fn set(&self, files: u64) {
-        if self.0.is_hidden() && self.0.elapsed() >= SOON && std::io::stderr().is_terminal() {
+        if self.0.is_hidden() && self.0.elapsed() >= SOON && shows_progress() {
             self.0.set_draw_target(ProgressDrawTarget::stderr());
         }
         self.0.set_position(files);

@@ -1,5 +1,6 @@
 //! `plainview recipe`: single files of the Python recipe's format.
 
+use super::advice::advised;
 use super::exit::{Code, Failure, warn};
 use super::progress::Progress;
 use super::{RecipeArgs, RecipeCommand};
@@ -163,7 +164,7 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     /// Opens the file and looks at where its output is to be.
     fn open(args: &RecipeArgs, direction: Direction, path: &'a Path) -> Result<Self, Failure> {
-        let cannot_open = |errno: Errno| Failure::other(format!("cannot open {}: {errno}", path.display()));
+        let cannot_open = |errno: Errno| Failure::other(format!("cannot open {}: {}", path.display(), advised(errno)));
         // A fifo must not let us wait.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(cannot_open)?;
@@ -181,7 +182,7 @@ impl<'a> Job<'a> {
             | FileType::Socket
             | FileType::CharacterDevice
             | FileType::BlockDevice
-            | FileType::Unknown => return Err(Failure::other(format!("{} is no regular file", path.display()))),
+            | FileType::Unknown => return Err(Failure::other(format!("{} is no regular file; give one", path.display()))),
         }
         let job = Self {
             direction,
@@ -300,6 +301,7 @@ fn place(path: &Path) -> Result<(OwnedFd, CString), Failure> {
     let name = CString::new(name.as_bytes()).map_err(|_| cannot_make("that is no name"))?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::open(dir, flags, Mode::empty()).map_err(|errno| cannot_make(&format!("{}: {errno}", dir.display())))?;
+    let dir =
+        rustix::fs::open(dir, flags, Mode::empty()).map_err(|errno| cannot_make(&format!("{}: {}", dir.display(), advised(errno))))?;
     Ok((dir, name))
 }

@@ -1,12 +1,13 @@
 //! `plainview salvage`.
 
+use super::SalvageArgs;
+use super::advice::advised;
 use super::check::Opened;
 use super::exit::{Code, Failure, escaped};
 use super::progress::Progress;
-use super::{SalvageArgs, print};
+use super::voice::Voice;
 use crate::check::{Salvaged, salvage};
 use crate::journal::Access;
-use crate::mount;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -16,8 +17,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 /// Runs the command. All that can go wrong without the password is looked at before it is asked for.
-pub(super) fn run(args: &SalvageArgs) -> Result<(), Failure> {
-    mount::start_logging();
+pub(super) fn run(args: &SalvageArgs, voice: Voice) -> Result<(), Failure> {
     let map_path = map_path(&args.out);
     for path in [&args.out, &map_path] {
         if path.symlink_metadata().is_ok() {
@@ -29,10 +29,10 @@ pub(super) fn run(args: &SalvageArgs) -> Result<(), Failure> {
         let (file, vault) = (args.file.display(), args.vault.display());
         match errno {
             Errno::NOENT => Failure::other(format!(
-                "there is no file {file} in {vault}, neither in the clear nor in the vault, and none on disk"
+                "there is no file {file} in {vault}, neither in the clear nor in the vault, and none on disk; `plainview check` prints the paths of damaged files"
             )),
-            Errno::ISDIR => Failure::other(format!("{file} is no regular file")),
-            errno => Failure::other(format!("cannot open {file}: {errno}")),
+            Errno::ISDIR => Failure::other(format!("{file} is no regular file; give one")),
+            errno => Failure::other(format!("cannot open {file}: {}", advised(errno))),
         }
     })?;
     let len = rustix::fs::fstat(&file).map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0));
@@ -45,23 +45,31 @@ pub(super) fn run(args: &SalvageArgs) -> Result<(), Failure> {
     map.write_all(salvaged.map.as_bytes())
         .and_then(|()| map.sync_all())
         .map_err(|error| written(&map_path, &error))?;
-    finish(args, &map_path, &salvaged)
+    finish(args, voice, &map_path, &salvaged)
 }
 
-fn finish(args: &SalvageArgs, map_path: &Path, salvaged: &Salvaged) -> Result<(), Failure> {
+fn finish(args: &SalvageArgs, voice: Voice, map_path: &Path, salvaged: &Salvaged) -> Result<(), Failure> {
     let Salvaged { len, bytes, missing, .. } = salvaged;
     let certain = if salvaged.end_is_known {
         ""
     } else {
         ", the end of the file not among them"
     };
-    print(&escaped(&format!(
+    voice.tell(&escaped(&format!(
         "salvaged {bytes} of {len} bytes{certain} to {}; {missing} ranges are missing\n",
         args.out.display()
     )))?;
-    match salvaged.is_complete() {
-        true => Ok(()),
-        false => Err(Failure::new(
+    match (salvaged.is_complete(), *bytes) {
+        (true, _) => Ok(()),
+        (false, 0) => Err(Failure::new(
+            Code::DamageFound,
+            format!(
+                "nothing in {} is of a file of {}; `plainview check` prints the paths of damaged files",
+                args.file.display(),
+                args.vault.display()
+            ),
+        )),
+        (false, _) => Err(Failure::new(
             Code::DamageFound,
             format!(
                 "not all of {} can be read; {} says what is missing",
@@ -80,7 +88,7 @@ fn map_path(out: &Path) -> PathBuf {
 }
 
 fn exists(path: &Path) -> Failure {
-    Failure::new(Code::Exists, format!("{} is there already", path.display()))
+    Failure::new(Code::Exists, format!("{} is there already; give another name", path.display()))
 }
 
 /// Makes a file that only its owner may read.
@@ -89,6 +97,6 @@ fn create(path: &Path) -> Result<File, Failure> {
     match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => Ok(File::from(file)),
         Err(Errno::EXIST) => Err(exists(path)),
-        Err(errno) => Err(Failure::other(format!("cannot make {}: {errno}", path.display()))),
+        Err(errno) => Err(Failure::other(format!("cannot make {}: {}", path.display(), advised(errno)))),
     }
 }

@@ -1,7 +1,9 @@
 //! What opens a vault, and where that comes from: the arguments that every command that opens one has.
 
 use super::PasswordArgs;
-use super::exit::{Code, Failure};
+use super::advice::advised;
+use super::exit::{Code, Failure, escaped};
+use crate::keys::keyfile::KeyfileError;
 use crate::keys::{Config, ConfigError, MasterKey, RecoveryKey, Slot, SlotKey, Unlocker, keyfile};
 use crate::password::{self, Asking, Password, Source};
 use clap::Args;
@@ -61,6 +63,12 @@ impl UnlockArgs {
     pub(super) fn unlock_slot<'a>(&self, config: &'a Config, vault: &Path, asking: Asking) -> Result<(MasterKey, &'a Slot, Held), Failure> {
         let held = self.ask(vault, asking)?;
         let (master, slot) = config.unlock_slot(held.unlocker()).map_err(|error| self.refused(vault, &error))?;
+        log::debug!(
+            "slot {}, which a {} opens, opens {}",
+            slot.id(),
+            held.unlocker().words(),
+            escaped(&vault.display().to_string())
+        );
         Ok((master, slot, held))
     }
 
@@ -69,7 +77,7 @@ impl UnlockArgs {
             (Some(file), ConfigError::Wrong(_)) => Failure::new(
                 Code::WrongPassword,
                 format!(
-                    "{} is not a keyfile of {}, or not any more what it was",
+                    "{} is not a keyfile of {}, or not any more what it was; use a copy of it, or what else opens the vault (`plainview key list`)",
                     file.display(),
                     vault.display()
                 ),
@@ -96,7 +104,7 @@ impl UnlockArgs {
             },
             given @ (Source::Named { .. } | Source::File(_) | Source::Program(_)) => given,
         };
-        password::get(&source, asking).map_err(|error| Failure::other(error.to_string()))
+        password::get(&source, asking).map_err(Failure::password)
     }
 
     /// Asks again where a person mistyped it, who cannot see what it was.
@@ -121,7 +129,16 @@ impl UnlockArgs {
 /// The slot key that the file `path` of at least `least` bytes gives.
 pub(super) fn read_keyfile(path: &Path, least: u64) -> Result<SlotKey, Failure> {
     let key = File::open(path)
-        .map_err(keyfile::KeyfileError::from)
+        .map_err(KeyfileError::from)
         .and_then(|mut file| keyfile::read(&mut file, least));
-    key.map_err(|error| Failure::other(format!("no key from the keyfile {}: {error}", path.display())))
+    key.map_err(|error| {
+        let why = match error {
+            KeyfileError::Io(error) => advised(error),
+            error @ (KeyfileError::TooShort(_) | KeyfileError::TooLarge) if least > 1 => {
+                format!("{error}; give one of {least} bytes to 1 GiB, or have one made with --generate")
+            }
+            error @ (KeyfileError::TooShort(_) | KeyfileError::TooLarge) => format!("{error}; give the file that the slot was made from"),
+        };
+        Failure::other(format!("no key from the keyfile {}: {why}", path.display()))
+    })
 }

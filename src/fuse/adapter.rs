@@ -6,7 +6,7 @@ use super::convert::{
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
-use super::{Acls, LIFETIME};
+use super::{Acls, LIFETIME, Told};
 use crate::error::Result;
 use crate::folder::Durability;
 use crate::view::{Fill, NodeId, Privileges, View};
@@ -39,10 +39,11 @@ pub(super) struct Adapter {
     seeker: Seeker,
     acls: Acls,
     notifier: Arc<OnceLock<Notifier>>,
+    told: Told,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls, notifier: Arc<OnceLock<Notifier>>) -> Self {
+    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls, notifier: Arc<OnceLock<Notifier>>, told: Told) -> Self {
         Self {
             view,
             files: Opening::Answered,
@@ -50,6 +51,7 @@ impl Adapter {
             seeker,
             acls,
             notifier,
+            told,
         }
     }
 
@@ -94,9 +96,20 @@ impl Adapter {
         }
     }
 
+    /// Answers a request for something in the mount.
     pub(super) fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
+        self.told.tally.request();
+        self.call_uncounted(what, ino, call)
+    }
+
+    /// As [`call`](Self::call), where that is no use of the mount.
+    fn call_uncounted<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
         super::call(&self.view, what, ino, call)
     }
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn durability(datasync: bool) -> Durability {
@@ -122,7 +135,7 @@ impl Filesystem for Adapter {
     // Each of a batch comes here, too.
     fn forget(&self, _: &Request, ino: INodeNo, count: u64) {
         // Nobody waits for an answer, and a panic has been logged.
-        let _ = self.call("forget", ino, |view, node| {
+        let _ = self.call_uncounted("forget", ino, |view, node| {
             view.forget(node, count);
             Ok(())
         });
@@ -235,6 +248,7 @@ impl Filesystem for Adapter {
             let size = usize::try_from(size).map_err(|_| rustix::io::Errno::INVAL)?;
             view.read(node, offset, size, &mut buffer)
         });
+        self.told.tally.read(read.map_or(0, |()| length(buffer.len())));
         reply::data(reply, read.map(|()| buffer.as_slice()));
         BUFFER.set(buffer);
     }
@@ -256,6 +270,7 @@ impl Filesystem for Adapter {
             view.write(node, offset, data, privileges, origin(flags))?;
             u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
         });
+        self.told.tally.written(written.map_or(0, u64::from));
         self.forget_privileges(ino, privileges);
         reply::written(reply, written);
     }
@@ -329,7 +344,7 @@ impl Filesystem for Adapter {
     }
 
     fn statfs(&self, _: &Request, ino: INodeNo, reply: ReplyStatfs) {
-        match self.call("statfs", ino, |view, _| view.statfs()) {
+        match self.call_uncounted("statfs", ino, |view, _| view.statfs()) {
             Ok(s) => reply.statfs(s.blocks, s.bfree, s.bavail, s.files, s.ffree, s.bsize, s.namelen, s.frsize),
             Err(error) => reply.error(error),
         }
@@ -343,7 +358,11 @@ impl Filesystem for Adapter {
         reply::empty(reply, set);
     }
 
-    fn getxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+    fn getxattr(&self, request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        if self.told.is_asked(node(ino), name) {
+            let told = self.call_uncounted("status", ino, |_, _| self.told.to(request.uid()));
+            return reply::xattr(reply, size, told);
+        }
         reply::xattr(
             reply,
             size,
@@ -395,6 +414,7 @@ impl Filesystem for Adapter {
     }
 
     fn lseek(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
+        self.told.tally.request();
         self.seeker.seek(ino, offset, whence, reply);
     }
 
@@ -419,6 +439,9 @@ impl Filesystem for Adapter {
             let copied = view.copy_file_range(from, from_offset, node(to), to_offset, len.min(MAX_COPY), privileges)?;
             u32::try_from(copied).map_err(|_| rustix::io::Errno::OVERFLOW.into())
         });
+        let bytes = copied.map_or(0, u64::from);
+        self.told.tally.read(bytes);
+        self.told.tally.written(bytes);
         self.forget_privileges(to, privileges);
         reply::written(reply, copied);
     }

@@ -8,8 +8,10 @@ mod convert;
 mod protocol;
 mod reply;
 mod seeker;
+mod tally;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use crate::error::Result;
 use crate::view::{NodeId, View};
@@ -23,6 +25,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
+pub use tally::{Tally, Totals};
+pub use told::{STATUS, Told};
 
 /// How long the kernel may believe what it was told, a missing name included: as long as a change underneath, by a sync client, may go unseen.
 const LIFETIME: Duration = Duration::from_secs(1);
@@ -53,11 +57,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads, `acls` being what they are to be. When this returns, the protocol is agreed on.
+    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads, `acls` being what they are to be, and tells what it is to tell. When this returns, the protocol is agreed on.
     ///
     /// # Errors
     /// What the operating system says, or that the kernel's protocol is too old, for the ACLs perhaps.
-    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize, acls: Acls) -> io::Result<Self> {
+    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize, acls: Acls, told: Told) -> io::Result<Self> {
         let mut config = fuser::Config::default();
         // The kernel has checked who may come in. fuser's own check would refuse what kernel threads and changed user ids send on behalf of those who may.
         config.acl = fuser::SessionACL::All;
@@ -72,7 +76,7 @@ impl Session {
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
         let (seeker, seeks) = Seeker::new();
         let notifier = Arc::new(OnceLock::new());
-        let adapter = Adapter::new(view.clone(), seeker, acls, notifier.clone());
+        let adapter = Adapter::new(view.clone(), seeker, acls, notifier.clone(), told);
         let session = fuser::Session::from_fd(adapter, device, config.acl, config)?;
         // Nothing is asked before the session is spawned, and this is the only one to set it.
         let _ = notifier.set(session.notifier());

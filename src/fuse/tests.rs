@@ -1,8 +1,8 @@
 //! What every call has in common. The calls themselves are tested through a mount.
 
-use super::Acls;
 use super::adapter::Adapter;
 use super::seeker::Seeker;
+use super::{Acls, STATUS, Told};
 use crate::error::Error;
 use crate::keys::{MasterKey, Names};
 use crate::record::{Damage, Place, Reason};
@@ -31,6 +31,11 @@ fn adapter() -> Adapter {
         Seeker::new().0,
         Acls::Stored,
         Arc::default(),
+        Told {
+            tally: Arc::default(),
+            owner: 1000,
+            answer: Box::new(|| b"told".to_vec()),
+        },
     )
 }
 
@@ -69,4 +74,20 @@ fn an_error_keeps_its_number() {
 #[test]
 fn a_call_is_about_the_inode_it_names() {
     assert_eq!(adapter().call("test", INodeNo(77), |_, node| Ok(node)), Ok(NodeId(77)));
+}
+
+#[test]
+fn what_is_told_is_told_to_the_owner_and_root() {
+    let told = Told {
+        tally: Arc::default(),
+        owner: 1000,
+        answer: Box::new(|| b"told".to_vec()),
+    };
+    for (uid, expected) in [(1000, Some(&b"told"[..])), (0, Some(b"told")), (1001, None)] {
+        assert_eq!(told.to(uid).ok().as_deref(), expected, "{uid}");
+    }
+    let name = std::ffi::OsStr::new(STATUS.to_str().unwrap());
+    assert!(told.is_asked(NodeId::ROOT, name));
+    assert!(!told.is_asked(NodeId(2), name));
+    assert!(!told.is_asked(NodeId::ROOT, std::ffi::OsStr::new("user.plainview.status")));
 }

@@ -75,6 +75,7 @@ impl Journal {
         let files = self.enrolled();
         let committed = files.iter().try_for_each(|(file, kept)| file.commit_all(&**kept));
         committed.and_then(|()| log.sync())?;
+        let failed: Vec<u64> = files.iter().map(|(file, _)| file.failed_syncs()).collect();
         for (file, kept) in &files {
             self.trace(file, Trace::Busy);
             let written = file.write_into(&**kept);
@@ -83,9 +84,9 @@ impl Journal {
             self.trace(file, trace.unwrap_or(Trace::Busy));
             trace?;
         }
-        for (file, kept) in &files {
+        for ((file, kept), failed) in files.iter().zip(failed) {
             if kept.stat()?.links > 0 {
-                kept.sync(file.promised())?;
+                file.sync_written_back(&**kept, failed)?;
             }
         }
         if log.used() > 0 {

@@ -17,6 +17,8 @@ pub(super) struct Commitment {
     /// Changes of the file itself that count.
     pub(super) changes: u64,
     pub(super) modified: Moment,
+    /// Grows with each.
+    serial: u64,
 }
 
 impl JournaledFile {
@@ -36,6 +38,7 @@ impl JournaledFile {
             upto: state.enrolled.as_ref()?.last_entry,
             changes: state.changes,
             modified,
+            serial: self.journal.next_number(),
         })
     }
 
@@ -51,11 +54,12 @@ impl JournaledFile {
             upto,
             changes,
             modified,
+            serial,
         } = commitment;
         // Of two syncs, the one that was begun first may end last.
         if let Some(commit) = enrolled
             .commit
-            .filter(|_| (upto, changes) < (enrolled.upto, state.committed_changes))
+            .filter(|_| (upto, changes, serial) < (enrolled.upto, state.committed_changes, state.commitment))
         {
             return commit;
         }
@@ -64,6 +68,7 @@ impl JournaledFile {
         enrolled.upto = upto;
         enrolled.commit = Some(position);
         state.committed_changes = changes;
+        state.commitment = serial;
         position
     }
 }

@@ -9,11 +9,11 @@ use super::over::{Mtime, Over};
 use super::overlay::Overlay;
 use super::tale::SALT_AT;
 use crate::keys::SALT_LEN;
-use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment, read_full_at};
+use crate::sys::disk::{Backing, FileId, Kept, Moment, read_full_at};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What an operation may write to the journal beside its own bytes: records at both ends, the header, the old last record, and putting back what failed.
 const AROUND: u64 = 32 << 10;
@@ -31,7 +31,9 @@ pub(crate) struct JournaledFile {
     /// Whether what is on disk is half of a change, which a failure left and which could not be undone yet.
     pub(super) unsettled: AtomicBool,
     /// Held while the file itself is synced: of two at the same time the operating system tells only one that it failed.
-    syncing: Mutex<()>,
+    pub(super) syncing: Mutex<()>,
+    /// How often that failed: who wrote to the file before cannot rely on a sync that succeeds after.
+    pub(super) failed_syncs: AtomicU64,
     /// Held by who writes to the file itself, until it has the time of modification that it should have, and by who sets that.
     pub(super) times: Mutex<()>,
 }
@@ -56,6 +58,8 @@ pub(super) struct State {
     pub(super) durable_changes: u64,
     /// Changes that the last commit in the journal counts on. Of two commits of the same entries, the one with more of them is the later one.
     pub(super) committed_changes: u64,
+    /// The serial number of that commit: it may say no more than that the file has another time of modification.
+    pub(super) commitment: u64,
     /// What stands for the file in the journal, until that is begun anew.
     pub(super) enrolled: Option<Enrolled>,
     /// When the file was modified last, where recovery found out.
@@ -91,6 +95,7 @@ impl State {
             changes: 1,
             durable_changes: 0,
             committed_changes: 1,
+            commitment: 0,
             enrolled: None,
             modified: None,
             durable_modified: None,
@@ -136,6 +141,7 @@ impl JournaledFile {
             state: RwLock::new(state),
             unsettled: AtomicBool::new(false),
             syncing: Mutex::new(()),
+            failed_syncs: AtomicU64::new(0),
             times: Mutex::new(()),
         }
     }
@@ -180,26 +186,6 @@ impl JournaledFile {
     pub(crate) fn set_unsettled(&self, unsettled: bool) {
         let before = self.unsettled.swap(unsettled, Ordering::Relaxed);
         self.journal.unsettled_changed(before, unsettled);
-    }
-
-    /// Syncs the file itself. That it failed is remembered: the operating system says so once, and what was written may be lost whatever it says later.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub(super) fn sync_itself(&self, disk: &dyn Backing, what: Durability) -> Result<()> {
-        let _syncing = self.syncing.lock();
-        disk.sync(what).inspect_err(|errno| self.journal.lost(self.id, *errno))
-    }
-
-    /// As [`Self::sync_itself`], but what lies over the file can be written again: only what does not may be lost.
-    pub(super) fn sync_written_back(&self, disk: &dyn Backing, what: Durability) -> Result<()> {
-        let _syncing = self.syncing.lock();
-        disk.sync(what).inspect_err(|errno| {
-            let state = self.state.read();
-            if state.changes > state.durable_changes {
-                self.journal.lost(self.id, *errno);
-            }
-        })
     }
 
     /// The file is new no more: what it has counts as committed.

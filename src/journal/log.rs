@@ -17,6 +17,10 @@ use rustix::io::Result;
 pub(super) use space::Room;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long is soon.
+const SOON: Duration = Duration::from_millis(50);
 
 /// A place in the journal since it was opened: grows for ever, also when the file is begun anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,6 +180,12 @@ impl Log {
     /// Bytes of entries in the journal.
     pub(super) fn used(&self) -> u64 {
         self.end() - ENTRIES_AT
+    }
+
+    /// As [`used`](Self::used), if that can be told soon.
+    pub(super) fn used_soon(&self) -> Option<u64> {
+        let state = self.state.try_lock_for(SOON)?;
+        Some(state.end - ENTRIES_AT)
     }
 
     /// Gives memory back that was kept to be used again.

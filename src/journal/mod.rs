@@ -73,6 +73,15 @@ pub enum Access {
     ReadOnly,
 }
 
+/// How full a journal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fullness {
+    /// Bytes of entries; nothing when that cannot be told at the moment, for the disk is waited for.
+    pub used: Option<u64>,
+    /// How many bytes they may become.
+    pub size: u64,
+}
+
 /// The journal of a vault.
 pub struct Journal {
     key: Arc<JournalKey>,
@@ -192,14 +201,20 @@ impl Journal {
         let is_full = || log.used() + upcoming > self.size || self.files.lock().len() >= FILES_MAX;
         let gate = self.gate.read();
         log.settle()?;
-        let room = if is_full() { Err(Errno::NOSPC) } else { log.reserve(upcoming) };
-        match room {
-            Ok(room) => return Ok((gate, room)),
-            Err(Errno::NOSPC | Errno::DQUOT) => {}
-            Err(errno) => return Err(errno),
-        }
+        let room = if is_full() { None } else { Some(log.reserve(upcoming)) };
+        let is_disk_full = match room {
+            Some(Ok(room)) => return Ok((gate, room)),
+            Some(Err(Errno::NOSPC | Errno::DQUOT)) => true,
+            Some(Err(errno)) => return Err(errno),
+            None => false,
+        };
         drop(gate);
-        self.checkpoint()?;
+        let checkpoints = self.checkpoints.lock();
+        // Perhaps somebody has made one while we waited.
+        if is_disk_full || is_full() {
+            self.checkpoint_alone()?;
+        }
+        drop(checkpoints);
         let gate = self.gate.read();
         log.settle()?;
         let room = log.reserve(upcoming)?;
@@ -244,6 +259,15 @@ impl Journal {
             (true, false) => drop(self.unsettled.fetch_sub(1, Ordering::Relaxed)),
             (true, true) | (false, false) => {}
         }
+    }
+
+    /// How full it is; nothing where nothing is changed. It does not wait for the disk.
+    pub(crate) fn fill(&self) -> Option<Fullness> {
+        let used = || self.log_if_begun().map_or(Some(0), Log::used_soon);
+        (self.access == Access::ReadWrite).then(|| Fullness {
+            used: used(),
+            size: self.size,
+        })
     }
 
     fn write_full_chunks(&self) {

@@ -139,6 +139,12 @@ impl Overlay {
         }
     }
 
+    /// How many bytes lie over the file that are not known to be in it.
+    pub(super) fn waiting(&self) -> u64 {
+        let waiting = self.extents.values().filter(|extent| !matches!(extent, Extent::Bytes(_, true)));
+        waiting.map(Extent::held).sum()
+    }
+
     /// Whether all that lies over the file is in it, durably.
     pub(super) fn is_written_back(&self) -> bool {
         self.extents.values().all(|extent| matches!(extent, Extent::Bytes(_, true)))

@@ -10,6 +10,7 @@ use super::log::Position;
 use crate::sys::disk::{Backing, Durability, FileId, Kept, Moment};
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What is left of a sync when it is known what is to be synced: the file can be read and changed meanwhile.
 pub(crate) struct Syncing {
@@ -49,12 +50,14 @@ impl JournaledFile {
         let modified = self.modified(disk)?;
         let state = self.state.read();
         let is_committed = state.is_committed();
-        // A commit has the time of modification as well.
-        let is_time_dirty = what == Durability::Modified && is_committed && state.durable_modified != Some(modified);
+        // A commit has the time of modification as well, which recovery sets.
+        let is_time_new = state.durable_modified != Some(modified);
+        let needs_commit = !is_committed || (is_time_new && state.enrolled.is_some());
+        let is_time_dirty = what == Durability::Modified && is_time_new && !needs_commit;
         let is_dirty = state.changes > state.durable_changes || what == Durability::All || is_time_dirty;
         let last = state.enrolled.as_ref().and_then(|enrolled| enrolled.commit);
         drop(state);
-        let commitment = if is_committed { None } else { self.commitment(modified) };
+        let commitment = if needs_commit { self.commitment(modified) } else { None };
         let commit = match commitment {
             Some(commitment) => {
                 // From now on these bytes change by way of the journal: then what is synced is what was there now.
@@ -74,6 +77,43 @@ impl JournaledFile {
         let position = self.append_commit(commitment);
         self.state.write().durable_modified = Some(commitment.modified);
         position
+    }
+
+    /// Syncs the file itself. That it failed is remembered: the operating system says so once, and what was written may be lost whatever it says later.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn sync_itself(&self, disk: &dyn Backing, what: Durability) -> Result<()> {
+        let _syncing = self.syncing.lock();
+        disk.sync(what).inspect_err(|errno| {
+            self.failed_syncs.fetch_add(1, Ordering::Relaxed);
+            self.journal.lost(self.id, *errno);
+        })
+    }
+
+    /// How often a sync of the file itself has failed. To be asked before it is written to, for [`Self::sync_written_back`].
+    pub(super) fn failed_syncs(&self) -> u64 {
+        self.failed_syncs.load(Ordering::Relaxed)
+    }
+
+    /// Syncs the file itself after what lay over it was written into it, which began when so many syncs had `failed`. That can be done again: only what does not lie over it may be lost.
+    ///
+    /// # Errors
+    /// What the operating system says; EIO where it has said so to somebody else meanwhile.
+    pub(super) fn sync_written_back(&self, disk: &dyn Backing, failed: u64) -> Result<()> {
+        let _syncing = self.syncing.lock();
+        match disk.sync(self.promised()) {
+            Ok(()) if self.failed_syncs() == failed => Ok(()),
+            Ok(()) => Err(Errno::IO),
+            Err(errno) => {
+                self.failed_syncs.fetch_add(1, Ordering::Relaxed);
+                let state = self.state.read();
+                if state.changes > state.durable_changes {
+                    self.journal.lost(self.id, errno);
+                }
+                Err(errno)
+            }
+        }
     }
 
     fn syncing(self: &Arc<Self>, disk: &dyn Backing, in_place: Option<Durability>, commit: Commit, modified: Moment) -> Result<Syncing> {
@@ -127,7 +167,12 @@ impl Syncing {
 impl Journal {
     /// What was written to a file itself may be lost.
     pub(super) fn lost(&self, id: FileId, why: Errno) {
-        self.lost.lock().entry(id).or_insert(why);
+        if self.lost.lock().insert(id, why).is_none() {
+            log::error!(
+                "what was written to the vault's file with the inode number {} could not be synced, and may be lost: {why}",
+                id.ino
+            );
+        }
     }
 
     /// A file with the number of one that is gone has lost nothing.

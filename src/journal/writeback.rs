@@ -41,15 +41,21 @@ impl Journal {
         let _checkpoints = self.checkpoints.lock();
         for _ in 0..ROUNDS {
             // What failed, the checkpoint does again, and tells.
-            if self.write_back(LITTLE).unwrap_or(0) < MUCH {
+            if self.write_back_alone(LITTLE).unwrap_or(0) < MUCH {
                 break;
             }
         }
         self.checkpoint_alone()
     }
 
-    /// Writes back what is committed, if it is no less than `least` bytes. Returns how many there were. `checkpoints` is held.
+    #[cfg(test)]
     pub(crate) fn write_back(&self, least: u64) -> Result<u64> {
+        let _checkpoints = self.checkpoints.lock();
+        self.write_back_alone(least)
+    }
+
+    /// Writes back what is committed, if it is no less than `least` bytes. Returns how many there were. `checkpoints` is held.
+    fn write_back_alone(&self, least: u64) -> Result<u64> {
         let Some(log) = self.log_if_begun() else { return Ok(0) };
         for (file, kept) in self.enrolled() {
             file.sync_changes(&*kept)?;
@@ -69,26 +75,33 @@ impl Journal {
     fn committed_now(&self, log: &Log, least: u64) -> Option<Vec<Work>> {
         let _alone = self.gate.write();
         let files = self.enrolled();
-        if files.iter().map(|(file, _)| file.state.read().overlay.held_from(0)).sum::<u64>() < least {
+        if files.iter().map(|(file, _)| file.state.read().overlay.waiting()).sum::<u64>() < least {
             return None;
         }
-        // What is appended from now on does not wait until what is there was written.
-        log.begin_chunk();
-        let work = files.into_iter().filter_map(|(file, kept)| {
-            // One that cannot be looked at is left to the checkpoint.
-            let pieces = file.commit_without_sync(&*kept).unwrap_or_default();
-            (!pieces.is_empty()).then_some(Work { file, kept, pieces })
-        });
-        Some(work.collect())
+        let work: Vec<Work> = files
+            .into_iter()
+            .filter_map(|(file, kept)| {
+                // One that cannot be looked at is left to the checkpoint.
+                let pieces = file.commit_without_sync(&*kept).unwrap_or_default();
+                (!pieces.is_empty()).then_some(Work { file, kept, pieces })
+            })
+            .collect();
+        if !work.is_empty() {
+            // What is appended from now on does not wait until what is there was written.
+            log.begin_chunk();
+        }
+        Some(work)
     }
 }
 
 impl JournaledFile {
     /// Makes durable what was changed in the file itself until now, as a commit needs it.
     fn sync_changes(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
+        // A change that is under way is counted already, and not done: who makes it holds this until it is.
+        let times = self.times.lock();
         let state = self.state.read();
         let (changes, durable) = (state.changes, state.durable_changes);
-        drop(state);
+        drop((state, times));
         if changes > durable && kept.stat()?.links > 0 {
             self.sync_itself(kept, Durability::Data)?;
             let mut state = self.state.write();
@@ -116,6 +129,7 @@ impl JournaledFile {
     /// Writes `pieces`, which are committed, durably, to the file, but for those that do not lie over it any more. Its time of modification stays.
     fn write_back(&self, kept: &(dyn Backing + Send + Sync), pieces: Pieces) -> Result<u64> {
         let mut written: Vec<&(u64, Piece)> = Vec::with_capacity(pieces.len());
+        let failed = self.failed_syncs();
         let mut rest = &pieces[..];
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(batch_len(rest));
@@ -125,7 +139,7 @@ impl JournaledFile {
         if written.is_empty() {
             return Ok(0);
         }
-        self.sync_written_back(kept, self.promised())?;
+        self.sync_written_back(kept, failed)?;
         let mut state = self.state.write();
         written.iter().for_each(|(at, piece)| state.overlay.written_back(*at, piece));
         Ok(written.iter().map(|(_, piece)| length(piece.len())).sum())

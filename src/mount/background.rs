@@ -7,7 +7,6 @@
 use super::{Error, logging};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Signal;
-use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
@@ -24,8 +23,7 @@ pub enum Started {
     Failed(u8),
 }
 
-/// Runs this program again with its own arguments, after whose first, the command, comes `mark`, the argument by which the child knows what it is. Waits until
-/// it is ready, or gone.
+/// Runs this program again with its own arguments, before which comes `mark`, the argument by which the child knows what it is. Waits until it is ready, or gone.
 ///
 /// # Errors
 /// That the program cannot be run.
@@ -33,11 +31,9 @@ pub fn start(mark: &str) -> Result<Started, Error> {
     let me = std::env::current_exe().map_err(Error::Background)?;
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| me.clone().into_os_string());
-    let command = arguments.next();
-    let marked = command.iter().map(|command| command.as_os_str()).chain([OsStr::new(mark)]);
     let mut child = Command::new(&me)
         .arg0(name)
-        .args(marked)
+        .arg(mark)
         .args(arguments)
         .stdout(Stdio::piped())
         .spawn()

@@ -1,5 +1,6 @@
 //! Why something could not be mounted or unmounted: a sentence each, which says what to do where there is something to do.
 
+use super::Holders;
 use rustix::io::Errno;
 use std::io;
 use std::path::PathBuf;
@@ -8,14 +9,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A word of `-o` that nobody knows.
-    #[error("unknown mount option \"{0}\"")]
+    #[error("unknown mount option \"{0}\"; `plainview mount --help` tells those that there are")]
     UnknownOption(String),
     /// An option whose value is not one that it can have, and what it must be.
     #[error("mount option {0}: {1}")]
     BadOption(String, &'static str),
 
     /// Another process has the vault.
-    #[error("{} is in use{}{}", vault.display(), pid.map_or(String::new(), |pid| format!(" by process {pid}")), on.as_ref().map_or(String::new(), |on| format!(": it is mounted on {}", on.display())))]
+    #[error("{} is in use{}{}", vault.display(), pid.map_or(String::new(), |pid| format!(" by process {pid}")), on.as_ref().map_or(", wait until that is done".to_owned(), |on| format!(": it is mounted on {}, `plainview umount` ends that", on.display())))]
     InUse {
         /// The vault.
         vault: PathBuf,
@@ -32,7 +33,7 @@ pub enum Error {
     #[error("mount point {} does not exist: make the directory first", .0.display())]
     NoMountPoint(PathBuf),
     /// What is at the mount point is no directory.
-    #[error("mount point {} is not a directory", .0.display())]
+    #[error("mount point {} is not a directory: give an empty directory", .0.display())]
     NotADirectory(PathBuf),
     /// The mount point holds something, which the mount would hide.
     #[error("mount point {} is not empty: use another directory, or -o nonempty to hide what is in it", .0.display())]
@@ -46,7 +47,7 @@ pub enum Error {
         shown: PathBuf,
     },
     /// The mount would cover the vault, or the vault would hold its own mount.
-    #[error("mount point {} and vault {} must not be the same or lie in each other", point.display(), vault.display())]
+    #[error("mount point {} and vault {} must not be the same or lie in each other: give a mount point elsewhere", point.display(), vault.display())]
     Nested {
         /// The mount point.
         point: PathBuf,
@@ -90,9 +91,22 @@ pub enum Error {
     /// There is nothing of ours to unmount.
     #[error("no vault is mounted on {}", .0.display())]
     NotMounted(PathBuf),
+    /// There is nothing of ours, neither at the mount point nor from the vault of that path.
+    #[error("{} is neither a vault that is mounted nor where one is{}", path.display(), holder.map_or(String::new(), |pid| format!("; process {pid} has it: if it was unmounted with --lazy, it is still in use")))]
+    NothingMounted {
+        /// The path.
+        path: PathBuf,
+        /// The process that has it nevertheless.
+        holder: Option<u32>,
+    },
     /// Somebody works there.
-    #[error("{} is in use: close the files and leave the directories in it, then try again; fuser -vm {} shows who is there", .0.display(), .0.display())]
-    Busy(PathBuf),
+    #[error("{} is in use{holders}\nclose what is open there, leave its directories, and try again; or take it out of sight now, to end by itself when nobody uses it any more: plainview umount --lazy {}", point.display(), point.display())]
+    Busy {
+        /// The mount point.
+        point: PathBuf,
+        /// Who.
+        holders: Holders,
+    },
     /// It cannot be unmounted for another reason.
     #[error("cannot unmount {}: {}", .0.display(), .1)]
     CannotUnmount(PathBuf, String),

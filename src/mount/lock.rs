@@ -83,15 +83,19 @@ fn locked(root: BorrowedFd<'_>, operation: FlockOperation) -> rustix::io::Result
 
 fn in_use(root: BorrowedFd<'_>, vault: &Path) -> Error {
     let mounts = table::read().unwrap_or_default();
+    Error::InUse {
+        vault: vault.to_owned(),
+        pid: held_by(root),
+        on: mounted_on(&mounts, vault),
+    }
+}
+
+/// The process that holds the lock of the vault whose root is `root`, as far as that can be seen.
+pub(super) fn held_by(root: BorrowedFd<'_>) -> Option<u32> {
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let directory = fstat(root);
     let file = rustix::fs::statat(root, FALLBACK, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-    let pid = [directory, file].into_iter().flatten().find_map(|stat| holder(&locks, &stat));
-    Error::InUse {
-        vault: vault.to_owned(),
-        pid,
-        on: mounted_on(&mounts, vault),
-    }
+    [directory, file].into_iter().flatten().find_map(|stat| holder(&locks, &stat))
 }
 
 /// Where `vault` is mounted.
@@ -233,7 +237,11 @@ nonsense
         };
         assert_eq!(
             error.to_string(),
-            format!("{} is in use by process {}", vault.0.display(), std::process::id())
+            format!(
+                "{} is in use by process {}, wait until that is done",
+                vault.0.display(),
+                std::process::id()
+            )
         );
     }
 

@@ -18,14 +18,14 @@ struct Logger {
 
 static LOGGER: std::sync::OnceLock<Logger> = std::sync::OnceLock::new();
 
-/// Starts logging to standard error: what is news, or what `RUST_LOG` asks for. fuser never says more than that, since it would name files.
+/// Starts logging to standard error: as much as `level` says, or what `RUST_LOG` asks for. fuser never says more than what is news, since it would name files.
 ///
 /// Also makes panics log lines, which say where, but not with what words: those may quote a name.
-pub fn start() {
+pub fn start(level: LevelFilter) {
     let Ok(system) = UnixDatagram::unbound() else { return };
     let mut builder = env_logger::Builder::new();
     builder
-        .filter_level(LevelFilter::Info)
+        .filter_level(level)
         .parse_default_env()
         .format_timestamp(None)
         .format_target(false);

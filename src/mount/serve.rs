@@ -1,8 +1,9 @@
 //! The life of a mount, from the first request to the last byte on disk.
 
 use super::detach::{self, How, Refused};
-use super::{Error, MountPoint, Options, background, connect, idle, table};
-use crate::fuse::Session;
+use super::idle::{self, Idle};
+use super::{Error, MountPoint, Options, background, connect, table, told};
+use crate::fuse::{Session, Tally};
 use crate::view::View;
 use rustix::fs::Mode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -27,9 +28,30 @@ pub enum Start {
     Background,
 }
 
+/// What kind of folder is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A vault.
+    Vault,
+    /// A folder of recipe files.
+    Recipe,
+}
+
+impl Kind {
+    /// The word for it, for programs.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::Recipe => "recipe",
+        }
+    }
+}
+
 /// What is mounted, and where.
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
+    /// What the vault is.
+    pub kind: Kind,
     /// The vault's path, absolute and without symlinks.
     pub vault: &'a Path,
     /// The vault's root directory.
@@ -49,13 +71,16 @@ pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::Session)?;
     let device = connect::connect(place.vault, place.point, options)?;
     let mount = Mounted::find(place.point)?;
-    let session = Session::start(view.clone(), device, threads(), options.acls)
+    let tally = Arc::new(Tally::default());
+    let idle = options.idle.map(|limit| Arc::new(Idle::new(limit, tally.clone())));
+    let told = told::of(place.kind, view.clone(), tally, idle.clone());
+    let session = Session::start(view.clone(), device, threads(), options.acls, told)
         .inspect_err(|_| mount.take_away())
         .map_err(Error::Session)?;
     let ending = watch(signals, start, mount.clone());
-    let idle = options.idle.map(|idle| {
-        let mount = mount.clone();
-        idle::watch(idle, view, move || mount.end_unused(idle))
+    let idle = idle.map(|idle| {
+        let (mount, limit) = (mount.clone(), idle.limit());
+        idle::watch(idle, move || mount.end_unused(limit))
     });
     let announced = announce(place, &mount, start).inspect_err(|_| mount.take_away());
     let ended = session.wait().map_err(Error::Session);

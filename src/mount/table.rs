@@ -14,14 +14,24 @@ pub(super) const KIND: &str = "fuse.plainview";
 /// One mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
+    /// Its number: no two mounts have the same, in whatever namespace.
+    pub(super) id: u64,
+    /// The number of the mount that it is on.
+    pub(super) parent: u64,
     /// Major and minor number of its device, as `MAJOR:MINOR`: no two mounted filesystems have the same.
     pub(super) device: String,
+    /// Whether it shows all of the filesystem, and not a directory of it, as a bind mount can.
+    pub(super) is_whole: bool,
     /// Where it is.
     pub(super) point: PathBuf,
+    /// Whether nothing can be changed by way of it.
+    pub(super) read_only: bool,
     /// The filesystem's type.
     kind: Vec<u8>,
     /// What is mounted there: for ours, the vault.
     pub(super) source: PathBuf,
+    /// The filesystem's own options.
+    options: String,
 }
 
 impl Mount {
@@ -30,19 +40,44 @@ impl Mount {
         self.kind == KIND.as_bytes()
     }
 
+    /// Whose daemon answers for it.
+    pub(super) fn uid(&self) -> Option<u32> {
+        let value = self.words().find_map(|word| word.strip_prefix("user_id="));
+        value.and_then(|value| value.parse().ok())
+    }
+
+    /// Whether others than its owner may enter it.
+    pub(super) fn allows_others(&self) -> bool {
+        self.words().any(|word| word == "allow_other")
+    }
+
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.options.split(',')
+    }
+
     /// From one line: id, parent's id, device, root, mount point, options, any number of optional fields, a hyphen, type, source, the filesystem's options.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|&byte| byte == b' ');
-        let device = String::from_utf8(fields.nth(2)?.to_vec()).ok()?;
-        let point = unescape(fields.nth(1)?);
+        let mut text = || Some(std::str::from_utf8(fields.next()?).ok()?.to_owned());
+        let (id, parent, device) = (text()?.parse().ok()?, text()?.parse().ok()?, text()?);
+        let is_whole = fields.next()? == b"/";
+        let point = unescape(fields.next()?);
+        let own = fields.next()?;
         let mut rest = fields.skip_while(|&field| field != b"-").skip(1);
         let kind = unescape(rest.next()?);
         let source = unescape(rest.next()?);
+        let options = String::from_utf8_lossy(rest.next().unwrap_or_default()).into_owned();
+        let is_ro = |options: &[u8]| options.split(|&byte| byte == b',').any(|word| word == b"ro");
         Some(Self {
+            id,
+            parent,
             device,
+            is_whole,
             point: path(point),
+            read_only: is_ro(own) || is_ro(options.as_bytes()),
             kind,
             source: path(source),
+            options,
         })
     }
 }
@@ -52,7 +87,15 @@ impl Mount {
 /// # Errors
 /// What the operating system says.
 pub(super) fn read() -> io::Result<Vec<Mount>> {
-    Ok(parse(&std::fs::read("/proc/self/mountinfo")?))
+    read_of("self")
+}
+
+/// All mounts that the process `process` can see, named by its number.
+///
+/// # Errors
+/// What the operating system says.
+pub(super) fn read_of(process: &str) -> io::Result<Vec<Mount>> {
+    Ok(parse(&std::fs::read(format!("/proc/{process}/mountinfo"))?))
 }
 
 fn parse(table: &[u8]) -> Vec<Mount> {
@@ -122,6 +165,21 @@ mod tests {
         );
         assert!(!at(&mounts, Path::new("/mnt/d")).unwrap().is_ours());
         assert_eq!(at(&mounts, Path::new("/mnt")), None);
+    }
+
+    #[test]
+    fn what_the_options_say() {
+        let mounts = parse(TABLE);
+        let one = at(&mounts, Path::new("/mnt/a b")).unwrap();
+        assert_eq!((one.id, one.parent, one.uid(), one.allows_others()), (36, 22, Some(0), false));
+        assert!(one.is_whole && !one.read_only && mounts[2].read_only);
+        assert_eq!((mounts[2].uid(), mounts[2].allows_others()), (None, false));
+        let bind = b"40 22 0:51 /sub /mnt/e ro - fuse.plainview /v rw,user_id=1000,group_id=1000,allow_other\n";
+        let bind = &parse(bind)[0];
+        assert_eq!(
+            (bind.uid(), bind.allows_others(), bind.is_whole, bind.read_only),
+            (Some(1000), true, false, true)
+        );
     }
 
     #[test]

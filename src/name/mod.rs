@@ -17,7 +17,7 @@ use crate::keys::{DirectoriesKey, MasterKey, NamesKey, SymlinksKey, XattrsKey};
 pub use attribute::ATTRIBUTE_PREFIX;
 pub use dirid::{DIRID_LEN, DirId};
 pub use plain::{NameError, PlainName};
-pub use stored::{CipherName, ENCODED_MAX, EntryKind};
+pub use stored::{CipherName, ENCODED_MAX, EntryKind, LongName};
 
 /// Longest name in bytes, in the view and on disk.
 pub const NAME_MAX: usize = 255;

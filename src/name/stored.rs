@@ -25,34 +25,39 @@ const fn encoded_len(plain: usize) -> usize {
     ((siv::OVERHEAD + plain.next_multiple_of(PAD)) * 4).div_ceil(3)
 }
 
-/// A name as it stands in a directory of the vault, with its long form where it has one.
+/// A name as it stands in a directory of the vault, with its long form where it has one. Millions of them are kept, nearly all short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CipherName {
     /// The encoded name is the entry's name.
     Short(CString),
     /// The encoded name is too long for an entry.
-    Long {
-        /// `plainview.long.H`, the entry.
-        entry: CString,
-        /// `plainview.name.H`, the file beside it.
-        name_file: CString,
-        /// What the file holds: the encoded name.
-        encoded: Box<[u8]>,
-    },
+    Long(Box<LongName>),
+}
+
+/// A name that is too long to be that of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LongName {
+    /// `plainview.long.H`, the entry.
+    pub entry: CString,
+    /// `plainview.name.H`, the file beside it.
+    pub name_file: CString,
+    /// What the file holds: the encoded name.
+    pub encoded: Box<[u8]>,
 }
 
 impl CipherName {
     /// The name of the entry on disk.
     pub fn entry(&self) -> &CStr {
         match self {
-            Self::Short(entry) | Self::Long { entry, .. } => entry,
+            Self::Short(entry) => entry,
+            Self::Long(long) => &long.entry,
         }
     }
     /// The encoded name (not the entry's, where that is long).
     pub fn encoded(&self) -> &[u8] {
         match self {
             Self::Short(entry) => entry.as_bytes(),
-            Self::Long { encoded, .. } => encoded,
+            Self::Long(long) => &long.encoded,
         }
     }
 }
@@ -87,11 +92,11 @@ impl NameCipher {
             return CipherName::Short(c_string(encoded));
         }
         let hash = self.long_hash(encoded.as_bytes());
-        CipherName::Long {
+        CipherName::Long(Box::new(LongName {
             entry: c_string([LONG, &hash].concat()),
             name_file: c_string([NAME_FILE, &hash].concat()),
             encoded: encoded.into_bytes().into(),
-        }
+        }))
     }
 
     /// The name whose encoded form is `encoded`.

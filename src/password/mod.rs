@@ -167,7 +167,7 @@ fn from_file(path: &Path) -> Result<Password, PasswordError> {
         path: path.to_owned(),
         error,
     })?;
-    line::read(&mut file).map_err(|error| from(&path.display().to_string(), error))
+    line::read(&mut file).map_err(|error| from(&format!("the password file {}", path.display()), error))
 }
 
 fn from(source: &str, error: LineError) -> PasswordError {

@@ -82,6 +82,8 @@ pub fn mode(stat: &Stat) -> u32 {
 /// # Errors
 /// As chown(2).
 pub fn chown(fd: BorrowedFd<'_>, uid: Option<Uid>, gid: Option<Gid>) -> Result<()> {
+    // It takes set-user-id away, which nobody must give back to the new owner.
+    let _modes = MODES.lock();
     rustix::fs::chownat(fd, c"", uid, gid, AtFlags::EMPTY_PATH)
 }
 
@@ -123,4 +125,31 @@ pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMu
         log::error!("cannot restore the mode of {} to {:o}: {error}", path(fd).display(), mode.bits());
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    /// Whoever gets the file must not get set-user-id with it, which is given back for the old owner.
+    #[test]
+    fn a_file_that_is_given_away_meanwhile_keeps_no_privileges() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let file = tempfile::tempfile().unwrap();
+        chmod(file.as_fd(), Mode::from_raw_mode(0o4755)).unwrap();
+        let given = std::thread::scope(|scope| {
+            keeping_privileges(file.as_fd(), || {
+                let given = scope.spawn(|| chown(file.as_fd(), Some(Uid::from_raw(1234)), None));
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                Ok(given)
+            })
+            .map(|given| given.join().unwrap())
+        });
+        given.unwrap().unwrap();
+        let stat = rustix::fs::fstat(&file).unwrap();
+        assert_eq!((stat.st_uid, stat.st_mode & 0o7777), (1234, 0o755));
+    }
 }

@@ -78,10 +78,14 @@ impl Drop for Lasting<'_> {
             };
             match left {
                 Ok(left) => {
-                    of_file[at].over = Some(Over {
+                    let mut ended = of_file.remove(at);
+                    ended.over = Some(Over {
                         changed: Moment::changed(&left),
                         until: Instant::now() + AFTERWARDS,
                     });
+                    // Of many that are alike, the last one says it all.
+                    of_file.retain(|other| other.over.is_none() || (other.passing, other.own) != (ended.passing, ended.own));
+                    of_file.insert(0, ended);
                 }
                 Err(_) => drop(of_file.remove(at)),
             }

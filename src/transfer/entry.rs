@@ -97,6 +97,7 @@ impl<'a> Engine<'a> {
             self.tell(Event::Bytes(2 * bytes_of(original)))?;
             self.summary.files += 1;
             self.summary.links += 1;
+            self.tell(Event::Done(&self.path_of(Some(name))))?;
             return Ok(None);
         }
         let made = self.make(original, dir, &temporary)?;
@@ -107,6 +108,7 @@ impl<'a> Engine<'a> {
         self.put_or_remove(dir, &temporary, name)?;
         self.summary.files += 1;
         self.summary.bytes += bytes_of(original);
+        self.tell(Event::Done(&self.path_of(Some(name))))?;
         find(dir, name).map_err(Halt::from)
     }
 

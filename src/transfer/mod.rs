@@ -92,6 +92,8 @@ pub enum Event<'a> {
     Change,
     /// So many bytes were read and dealt with. In all, each byte of a regular file counts twice: it is written, then compared.
     Bytes(u64),
+    /// The entry of this path, as its top has it, was made in the target.
+    Done(&'a Path),
     /// The target cannot hold this extended attribute of the entry of this path, as its top has it; all the rest is copied.
     Without(&'a Path, &'a [u8]),
     /// Something is wrong with the entry of this path, as its top has it.

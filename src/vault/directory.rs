@@ -14,14 +14,7 @@ const NAME_FILE_PREFIX: &[u8] = b"plainview.name.";
 pub(super) fn id(cipher: &NameCipher, parent: DirId, name: &CipherName, dir: BorrowedFd<'_>) -> Result<DirId> {
     // Without permission to search a directory one may still list it, for which its id is needed.
     match descriptor::with_permission(dir, Mode::XUSR, || temporary::read_small(dir, DIRID_FILE, DIRID_LEN)) {
-        Ok(bytes) => cipher.open_dirid(&bytes).map_err(|_| {
-            log::error!(
-                "{}/{}: does not decode",
-                descriptor::path(dir).display(),
-                DIRID_FILE.to_string_lossy()
-            );
-            Error::Undecodable("directory id")
-        }),
+        Ok(bytes) => cipher.open_dirid(&bytes).map_err(|_| Error::Undecodable("plainview.dirid")),
         Err(Errno::NOENT) => Ok(cipher.child(parent, name.encoded())),
         Err(error) => Err(error.into()),
     }

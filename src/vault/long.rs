@@ -1,7 +1,7 @@
 //! Long names: an entry `plainview.long.H` and, beside it, `plainview.name.H` with the encoded name.
 
 use crate::error::Result;
-use crate::name::{CipherName, DirId, ENCODED_MAX, NameCipher, PlainName};
+use crate::name::{CipherName, DirId, ENCODED_MAX, LongName, NameCipher, PlainName};
 use crate::sys::{descriptor, temporary};
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
@@ -24,19 +24,18 @@ pub(super) fn open(
     let name = cipher.open(dir, &encoded).ok()?;
     Some((
         name,
-        CipherName::Long {
+        CipherName::Long(Box::new(LongName {
             entry: stored.to_owned(),
             name_file,
             encoded: encoded.into(),
-        },
+        })),
     ))
 }
 
 /// Makes the name file of a long name, durably, before its entry appears: an entry without it could not be shown.
 pub(super) fn before_entry(name: &CipherName, fd: BorrowedFd<'_>) -> Result<()> {
-    let CipherName::Long { name_file, encoded, .. } = name else {
-        return Ok(());
-    };
+    let CipherName::Long(long) = name else { return Ok(()) };
+    let LongName { name_file, encoded, .. } = &**long;
     match temporary::read_small(fd, name_file, ENCODED_MAX) {
         Ok(there) if *there == **encoded => Ok(()),
         Ok(_) | Err(Errno::NOENT) => Ok(temporary::write_durably(fd, name_file, encoded)?),
@@ -46,7 +45,8 @@ pub(super) fn before_entry(name: &CipherName, fd: BorrowedFd<'_>) -> Result<()> 
 
 /// Removes the name file of a long name whose entry is not there. An orphan does no harm, so a failure is not one of the caller's.
 pub(super) fn after_entry(name: &CipherName, fd: BorrowedFd<'_>) {
-    let CipherName::Long { entry, name_file, .. } = name else { return };
+    let CipherName::Long(long) = name else { return };
+    let LongName { entry, name_file, .. } = &**long;
     if rustix::fs::statat(fd, entry, AtFlags::SYMLINK_NOFOLLOW).is_err_and(|error| error == Errno::NOENT) {
         let _ = rustix::fs::unlinkat(fd, name_file, AtFlags::empty());
     }

@@ -9,7 +9,7 @@ mod long;
 
 use crate::error::{Error, Result};
 use crate::folder::{Contents, Folder, Storage};
-use crate::journal::{Journal, JournaledFile};
+use crate::journal::{Fullness, Journal, JournaledFile};
 use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
 use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
@@ -264,6 +264,10 @@ impl Folder for Vault {
             None => set(),
             Some(journal) => journal.setting_times(FileId::of(&rustix::fs::fstat(file)?), set),
         }
+    }
+
+    fn journal_fill(&self) -> Option<Fullness> {
+        self.journal.as_ref().and_then(|journal| journal.fill())
     }
 
     fn close(&self) -> Result<()> {

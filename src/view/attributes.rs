@@ -32,7 +32,7 @@ impl View {
 
     /// What the operating system says of an inode.
     pub(super) fn stat(&self, inode: &Arc<Inode>) -> Result<Stat> {
-        if inode.kind != FileType::Directory
+        if inode.kind() != FileType::Directory
             && self.descriptors.get(inode).is_none()
             && let Some(place) = inode.place()
             && let Ok(stat) = self.directory_of(&place.parent).and_then(|dir| dir.stat(&place.name))
@@ -59,7 +59,7 @@ impl View {
             atime: time(stat.st_atime, stat.st_atime_nsec),
             mtime: time(stat.st_mtime, stat.st_mtime_nsec),
             ctime: time(stat.st_ctime, stat.st_ctime_nsec),
-            kind: inode.kind,
+            kind: inode.kind(),
             perm: u16::try_from(descriptor::mode(stat) & kept).unwrap_or(0),
             nlink: narrow(stat.st_nlink),
             uid: stat.st_uid,
@@ -73,10 +73,10 @@ impl View {
         if let Some(Open::File(file)) = self.descriptors.get(inode).as_deref() {
             return Ok(file.len());
         }
-        if let Some(size) = self.folder.plain_size(inode.kind, stat) {
+        if let Some(size) = self.folder.plain_size(inode.kind(), stat) {
             return Ok(size);
         }
-        let size = match inode.kind {
+        let size = match inode.kind() {
             FileType::Symlink => self
                 .readlink(inode.node)
                 .map(|target| u64::try_from(target.len()).unwrap_or(u64::MAX)),
@@ -114,12 +114,13 @@ impl View {
             self.report(&inode, resized)?;
             if caller.uid != 0 {
                 let killed = self.with_handle(&inode, |fd| kill_privileges(fd, caller));
-                inode.metadata_changed();
+                inode.live().metadata_changed();
                 killed?;
             }
         }
         let (mark, stat) = self.with_handle(&inode, |fd| {
-            let _attributes = inode.attributes.lock();
+            let live = inode.live();
+            let _attributes = live.attributes.lock();
             change_owner(fd, changes)?;
             if let Some(mode) = changes.mode {
                 descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
@@ -131,6 +132,7 @@ impl View {
             Ok((mark, rustix::fs::fstat(fd)?))
         })?;
         change.settle(mark, &stat);
+        inode.rest();
         self.attr(&inode, &stat)
     }
 
@@ -190,7 +192,7 @@ pub(super) fn kill_privileges(fd: BorrowedFd<'_>, caller: Caller) -> Result<()> 
 
 /// Gives a file the mode (12 bits) back that it had.
 pub(super) fn restore_privileges(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
-    if descriptor::mode(&rustix::fs::fstat(fd)?) != mode {
+    if rustix::fs::fstat(fd)?.st_mode & 0o7777 != mode {
         descriptor::chmod(fd, Mode::from_raw_mode(mode))?;
     }
     Ok(())

@@ -37,7 +37,8 @@ impl View {
                 privileges.apply(&inode, fd)
             }
             Origin::Cache => {
-                let _attributes = inode.attributes.lock();
+                let live = inode.live();
+                let _attributes = live.attributes.lock();
                 self.write_late(&inode, fd, contents, offset, data, privileges)
             }
         });
@@ -77,7 +78,7 @@ impl View {
     /// What the operating system says.
     pub fn fsync(&self, node: NodeId, what: Durability) -> Result<()> {
         let inode = self.inode(node)?;
-        if inode.kind != FileType::RegularFile {
+        if inode.kind() != FileType::RegularFile {
             return Ok(());
         }
         if self.folder.storage() == Storage::Replaced {
@@ -85,8 +86,9 @@ impl View {
             self.report(&inode, stored)?;
         }
         // What is changed from here on need not be durable when this is done.
-        let changes = inode.metadata_changes();
-        let what = if what == Durability::All && inode.is_metadata_durable(changes) {
+        let live = inode.live();
+        let changes = live.metadata_changes();
+        let what = if what == Durability::All && live.is_metadata_durable(changes) {
             Durability::Modified
         } else {
             what
@@ -107,7 +109,7 @@ impl View {
         let synced = synced.and_then(|rest| rest.map_or(Ok(()), |rest| rest()));
         self.report(&inode, synced)?;
         if what == Durability::All {
-            inode.metadata_is_durable(changes);
+            live.metadata_is_durable(changes);
         }
         match self.folder.storage() {
             Storage::InPlace => Ok(()),
@@ -223,7 +225,7 @@ impl Privileges {
             Self::Keep => Ok(()),
             Self::Kill(caller) => {
                 let killed = kill_privileges(fd, caller);
-                inode.metadata_changed();
+                inode.live().metadata_changed();
                 killed
             }
         }

@@ -26,7 +26,7 @@ impl View {
         self.count_writer(access)?;
         let made = self.make_regular(caller, parent, name, mode);
         let counted = made.and_then(|made| {
-            self.inode(made.attr.node)?.openers.fetch_add(1, Ordering::SeqCst);
+            self.inode(made.attr.node)?.live().openers.fetch_add(1, Ordering::SeqCst);
             Ok(made)
         });
         counted.inspect_err(|_| self.uncount_writer(access))
@@ -41,8 +41,9 @@ impl View {
         let stat = self.keep(&at, given.and_then(|()| Ok(rustix::fs::fstat(&fd)?)))?;
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         // Somebody may have looked it up already, and opened it.
-        let opening = inode.opening.lock();
-        if inode.open.lock().upgrade().is_none() {
+        let live = inode.live();
+        let opening = live.opening.lock();
+        if inode.open().is_none() {
             self.keep_new(&inode, fd, &stat).inspect_err(|_| self.forget(inode.node, 1))?;
         }
         drop(opening);
@@ -126,7 +127,7 @@ impl View {
         if self.folder.storage() == Storage::Replaced {
             return Err(Errno::PERM.into());
         }
-        let at = self.new_entry(parent, name, inode.kind)?;
+        let at = self.new_entry(parent, name, inode.kind())?;
         let _changes = (inode.change(), at.parent().change());
         self.make(&at, || {
             self.with_handle(&inode, |fd| {

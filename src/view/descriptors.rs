@@ -150,26 +150,27 @@ impl Descriptors {
             return Some(Arc::clone(open));
         }
         // It was let go of, but somebody still uses it: then it may be needed once more.
-        let open = inode.open.lock().upgrade()?;
+        let open = inode.open()?;
         cache.named.put(inode.node, Arc::clone(&open));
         Some(open)
     }
 
-    /// Takes in a descriptor and closes others that have not been used for long.
-    pub(super) fn insert(&self, inode: &Inode, open: &Arc<Open>) {
-        let mut closed = Vec::new();
+    /// Takes in a descriptor and closes others that have not been used for long. Returns whose.
+    pub(super) fn insert(&self, inode: &Inode, open: &Arc<Open>) -> Vec<NodeId> {
+        let (mut closed, mut idle) = (Vec::new(), Vec::new());
         let mut cache = self.cache.lock();
-        *inode.open.lock() = Arc::downgrade(open);
+        inode.set_open(open);
         closed.extend(cache.named.put(inode.node, Arc::clone(open)));
         let over = (cache.named.len() + cache.pinned.len()).saturating_sub(self.limit);
         if over > 0 {
             let oldest = cache.named.iter().rev().filter(|(_, open)| open.is_idle());
-            let idle = oldest.map(|(node, _)| *node).take(over).collect::<Vec<_>>();
+            idle.extend(oldest.map(|(node, _)| *node).take(over));
             closed.extend(idle.iter().filter_map(|node| cache.named.pop(node)));
         }
         // close(2) may take its time: not with the lock held.
         drop(cache);
         drop(closed);
+        idle
     }
 
     /// Keeps the descriptor of an inode whose last known entry is about to go, or has gone.
@@ -181,7 +182,7 @@ impl Descriptors {
         if cache.pinned.len() >= self.limit.saturating_sub(self.limit / 8) && !cache.pinned.contains_key(&inode.node) {
             return Err(Errno::NFILE);
         }
-        *inode.open.lock() = Arc::downgrade(open);
+        inode.set_open(open);
         cache.named.pop(&inode.node);
         cache.pinned.insert(inode.node, Arc::clone(open));
         Ok(())

@@ -3,19 +3,23 @@
 //! Knows a [`Folder`] and the descriptors of its backing directory; does not know FUSE, cryptography, or which kind of folder it shows. Keeps true: one
 //! state per inode, shared by all who have it open; a bounded number of descriptors however many inodes are known.
 //!
-//! Locks, in the order in which they are taken: `Inode::opening`; `OpenFile::body` or `Inode::seen`; `Inode::moving`; `Inode::replacing`; then the leaves (the table, below it the
+//! Locks, in the order in which they are taken: `Live::opening`; `OpenFile::body` or `Inode::seen`; `Live::moving`; `Live::replacing`; then the leaves (the table, below it the
 //! descriptors, and what else an inode keeps). No lock is held over I/O that another file needs.
 
 mod attributes;
 mod contents;
 mod create;
+mod damage;
 mod descriptors;
 mod inode;
 mod listing;
+mod live;
 mod namespace;
 mod openers;
+mod places;
 mod replace;
 mod resolve;
+mod stamp;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -24,17 +28,21 @@ mod xattr;
 
 use crate::error::{Error, Result};
 use crate::folder::{Durability, Folder, Storage};
+use crate::journal::Fullness;
 use crate::name::{CipherName, PlainName};
+pub use damage::DamageSeen;
+use damage::Damages;
 use descriptors::Descriptors;
-use inode::{Inode, Place, Verdict};
+use inode::{Inode, Verdict};
 use listing::Streams;
 use parking_lot::RwLock;
+use places::Place;
 use resolve::Directory;
-use rustix::fs::{Gid, Stat};
+use rustix::fs::{FileType, Gid, Stat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use table::Table;
 pub use types::*;
 
@@ -86,12 +94,11 @@ pub struct View {
     writers_max: usize,
     /// All known inodes. Leaf lock.
     table: RwLock<Table>,
-    /// How often somebody asked something of an inode.
-    uses: AtomicU64,
     /// How often the kernel forgot one since memory was given back.
     forgotten: AtomicUsize,
     descriptors: Descriptors,
     streams: Streams,
+    damages: Damages,
 }
 
 impl View {
@@ -103,7 +110,7 @@ impl View {
         let stat = rustix::fs::fstat(&root)?;
         let table = Table::new(&stat);
         if let Some(inode) = table.get(NodeId::ROOT) {
-            *inode.dir_id.write() = Some(folder.root());
+            *inode.live().dir_id.write() = Some(folder.root());
         }
         let descriptors = options.descriptors.saturating_sub(STREAMS).max(1);
         // A file that is replaced takes a second one while it is being changed, and a third for a moment.
@@ -122,7 +129,6 @@ impl View {
             options,
             daemon,
             table: RwLock::new(table),
-            uses: AtomicU64::new(0),
             forgotten: AtomicUsize::new(0),
             groups: rustix::process::getgroups()
                 .unwrap_or_default()
@@ -133,6 +139,7 @@ impl View {
             writers_max,
             descriptors: Descriptors::new(descriptors),
             streams: Streams::new(STREAMS),
+            damages: Damages::new(),
         })
     }
 
@@ -147,11 +154,6 @@ impl View {
             at => at?,
         };
         self.found(&at.dir, &at.name)
-    }
-
-    /// How often something was asked of an inode so far: as long as that does not grow, nobody uses the view.
-    pub fn uses(&self) -> u64 {
-        self.uses.load(Ordering::Relaxed)
     }
 
     /// The kernel forgets `count` of the lookups of an inode.
@@ -185,6 +187,11 @@ impl View {
         })
     }
 
+    /// How full the folder's journal is, if it has one. It does not wait for the disk.
+    pub fn journal_fill(&self) -> Option<Fullness> {
+        self.folder.journal_fill()
+    }
+
     /// Makes everything durable; called at the end.
     ///
     /// # Errors
@@ -216,7 +223,7 @@ impl View {
     /// What is at the entry `name` of `dir` becomes known, and its attributes are shown.
     fn found(&self, dir: &Directory<'_>, name: &CipherName) -> Result<Entry> {
         loop {
-            let removals = dir.inode.removals.load(Ordering::SeqCst);
+            let removals = dir.removals();
             let stat = dir.stat(name)?;
             let known = self.table.read().find(&stat);
             let (stat, verdict) = match &known {
@@ -254,15 +261,20 @@ impl View {
     /// it may be gone.
     fn book(&self, dir: &Directory<'_>, name: &CipherName, stat: &Stat, removals: u64) -> Option<Arc<Inode>> {
         self.change_table(|table| {
+            let known = table.find(stat);
+            let is_there = known.as_ref().is_some_and(|inode| inode.is_at(&dir.inode, name));
+            if !is_there && dir.removals() != removals {
+                return None;
+            }
+            // As mostly. Otherwise what is there may be of another kind.
+            if let Some(inode) = known.filter(|inode| is_there && inode.kind() == FileType::from_raw_mode(stat.st_mode)) {
+                inode.looked_up(1);
+                return Some(inode);
+            }
             let place = Place {
                 parent: Arc::clone(&dir.inode),
                 name: name.clone(),
             };
-            let known = table.find(stat);
-            let is_there = known.as_ref().is_some_and(|inode| inode.is_at(&dir.inode, name));
-            if !is_there && dir.inode.removals.load(Ordering::SeqCst) != removals {
-                return None;
-            }
             let inode = table.intern(stat, place);
             if !is_there {
                 self.descriptors.unpin(inode.node);
@@ -289,6 +301,7 @@ impl View {
 
     /// Somebody else changed a file: what we know of its contents is read anew.
     fn reload(&self, inode: &Inode) -> Result<()> {
+        self.damages.forget(inode.identity());
         if let Some(open) = self.descriptors.get(inode)
             && let descriptors::Open::File(file) = &*open
         {
@@ -332,7 +345,7 @@ impl View {
     }
 
     fn is_read_only(&self, inode: &Inode) -> bool {
-        inode.any_place(|place| self.folder.is_read_only(&place.name, inode.kind))
+        inode.any_place(|place| self.folder.is_read_only(&place.name, inode.kind()))
     }
 
     /// `name` checked.

@@ -1,7 +1,8 @@
 //! Entries that go or move: unlink, rmdir, rename; and readlink.
 
 use super::descriptors::Open;
-use super::inode::{Change, Identity, Inode};
+use super::inode::{Identity, Inode};
+use super::live::{Change, Live};
 use super::resolve::EntryAt;
 use super::table::Table;
 use super::{NodeId, Rename, View};
@@ -11,7 +12,6 @@ use parking_lot::MutexGuard;
 use rustix::fs::{AtFlags, FileType, RenameFlags};
 use rustix::io::Errno;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What an entry was before it goes or moves.
 struct Before {
@@ -19,6 +19,8 @@ struct Before {
     identity: Identity,
     /// Its inode, where it is known.
     inode: Option<Arc<Inode>>,
+    /// What that needs in use, from here on.
+    live: Option<Arc<Live>>,
 }
 
 impl Before {
@@ -43,7 +45,7 @@ impl View {
     /// Damage; EINVAL when it is no symlink.
     pub fn readlink(&self, node: NodeId) -> Result<Vec<u8>> {
         let inode = self.inode(node)?;
-        if inode.kind != FileType::Symlink {
+        if inode.kind() != FileType::Symlink {
             return Err(Errno::INVAL.into());
         }
         let stored = match inode.place() {
@@ -192,11 +194,7 @@ impl View {
 
     /// A change that could not be stored need not be any more, once its file is gone.
     fn give_up(&self, before: &Before) {
-        if let Some(inode) = before
-            .inode
-            .as_ref()
-            .filter(|inode| inode.is_gone() && inode.held.load(Ordering::SeqCst))
-        {
+        if let Some(inode) = before.inode.as_ref().filter(|inode| inode.is_gone() && inode.is_held()) {
             // If it is not gone after all, it stays held.
             let _ = self.store(inode);
         }
@@ -205,7 +203,7 @@ impl View {
     /// What is at an entry that goes or moves, if that may be.
     fn before_change(&self, at: &EntryAt<'_>) -> Result<Before> {
         loop {
-            let removals = at.parent().removals.load(Ordering::SeqCst);
+            let removals = at.dir.removals();
             let stat = at.stat()?;
             let kind = FileType::from_raw_mode(stat.st_mode);
             if self.folder.is_read_only(&at.name, kind) {
@@ -213,10 +211,11 @@ impl View {
             }
             let inode = self.table.read().find(&stat);
             // One that was replaced meanwhile is known by what it is now.
-            if inode.is_some() || at.parent().removals.load(Ordering::SeqCst) == removals {
+            if inode.is_some() || at.dir.removals() == removals {
                 return Ok(Before {
                     kind,
                     identity: Identity::of(&stat),
+                    live: inode.as_deref().map(Inode::live),
                     inode,
                 });
             }
@@ -292,7 +291,7 @@ impl View {
     }
 
     fn open_to_keep(&self, inode: &Arc<Inode>) -> Result<Arc<Open>> {
-        let open = match inode.kind {
+        let open = match inode.kind() {
             // One that we may remove but not open nobody has open through us.
             FileType::RegularFile => self.file(inode).or_else(|_| self.handle(inode))?,
             FileType::Directory
@@ -360,8 +359,10 @@ type Moving<'b> = Vec<MutexGuard<'b, ()>>;
 /// Locks both against being looked for until the move is booked, always in the same order.
 fn both_moving<'b>(one: Option<&'b Before>, other: Option<&'b Before>) -> Moving<'b> {
     let both = [one, other].into_iter().flatten();
-    let mut inodes: Vec<_> = both.filter_map(|before| before.inode.as_ref()).collect();
-    inodes.sort_by_key(|inode| inode.node);
-    inodes.dedup_by_key(|inode| inode.node);
-    inodes.into_iter().map(|inode| inode.moving.lock()).collect()
+    let mut inodes: Vec<_> = both
+        .filter_map(|before| Some((before.inode.as_ref()?.node, before.live.as_ref()?)))
+        .collect();
+    inodes.sort_by_key(|(node, _)| *node);
+    inodes.dedup_by_key(|(node, _)| *node);
+    inodes.into_iter().map(|(_, live)| live.moving.lock()).collect()
 }

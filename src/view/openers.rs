@@ -31,7 +31,7 @@ impl View {
         }
         self.refresh(&inode)?;
         self.count_writer(access)?;
-        inode.openers.fetch_add(1, Ordering::SeqCst);
+        inode.live().openers.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -87,16 +87,16 @@ impl View {
         let inode = self.inode(node)?;
         // First, so that who changes it from now on by its path stores that. Fails where the number is another inode's by now.
         let less = |count: u32| count.checked_sub(1);
-        let _ = inode.openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        let _ = inode.live().openers.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
         // Others who have it open will close it. The kernel tells this late, and one of them may have begun to write the file anew: what is half-written must not be stored.
-        let stored = self.store_if(&inode, || inode.openers.load(Ordering::SeqCst) == 0);
+        let stored = self.store_if(&inode, || inode.openers() == 0);
         self.let_go(&inode);
         self.report(&inode, stored)
     }
 
     /// Lets go of what is at hand for the next change of a file, if nobody has that open.
     pub(super) fn let_go(&self, inode: &Inode) {
-        if inode.openers.load(Ordering::SeqCst) == 0
+        if inode.openers() == 0
             && !inode.is_gone()
             && let Some(open) = self.descriptors.get(inode)
             && let Open::File(file) = &*open
@@ -113,7 +113,7 @@ impl View {
         if !self.counts_openers() {
             return self.resize(inode, size);
         }
-        let is_open = || inode.openers.load(Ordering::SeqCst) > 0;
+        let is_open = || inode.openers() > 0;
         let was_open = is_open() || self.with_file(inode, |file| Ok(file.read(|body| body.contents.has_pending())))?;
         let resized = self.resize(inode, size);
         if is_open() {
@@ -131,7 +131,7 @@ impl View {
     fn revert(&self, inode: &Arc<Inode>) -> Result<()> {
         self.with_file(inode, |file| {
             file.write(|body| {
-                if inode.openers.load(Ordering::SeqCst) == 0 {
+                if inode.openers() == 0 {
                     body.contents.revert();
                 }
             });

@@ -5,7 +5,9 @@
 //! what it is to the kernel, with another file behind it.
 
 use super::descriptors::{Body, Open, OpenFile};
-use super::inode::{Change, Inode, Mark, Place};
+use super::inode::Inode;
+use super::live::{Change, Live, Mark};
+use super::places::Place;
 use super::resolve::Directory;
 use super::{NodeId, View};
 use crate::error::{Error, Result};
@@ -25,9 +27,9 @@ use std::sync::atomic::Ordering;
 const LARGE: u64 = 1 << 20;
 
 /// A file's places, with their directories, locked so that they stay.
-struct Settled<'v, 'i> {
+struct Settled<'v, 'l> {
     places: Vec<(Place, Directory<'v>)>,
-    _moving: MutexGuard<'i, ()>,
+    _moving: MutexGuard<'l, ()>,
 }
 
 impl View {
@@ -90,7 +92,7 @@ impl View {
     pub(super) fn retry_held(&self, node: NodeId) {
         if self.counts_openers()
             && let Ok(inode) = self.inode(node)
-            && inode.held.load(Ordering::SeqCst)
+            && inode.is_held()
         {
             // Or else later, at the unmount at the latest.
             let _ = self.store(&inode);
@@ -103,12 +105,12 @@ impl View {
     /// Sees to it that an inode stays known as long as only its state, which the caller has locked, knows a change that is to be stored. Such are counted: each takes a second
     /// descriptor.
     fn keep_known(&self, inode: &Inode, body: &Body) {
-        if !body.contents.has_pending() || inode.held.load(Ordering::SeqCst) {
+        if !body.contents.has_pending() || inode.is_held() {
             return;
         }
         self.change_table(|table| {
             // Its last entry may have gone while it was tried: then nothing is to be stored any more.
-            if !inode.is_gone() && !inode.held.swap(true, Ordering::SeqCst) {
+            if !inode.is_gone() && !inode.live().held.swap(true, Ordering::SeqCst) {
                 table.hold(inode.node);
                 self.writers.fetch_add(1, Ordering::SeqCst);
             }
@@ -117,11 +119,11 @@ impl View {
 
     /// Undoes [`keep_known`](Self::keep_known) where nothing is to be stored any more. The caller has not locked the file, which this may close.
     pub(super) fn keep_no_longer(&self, inode: &Inode, file: &OpenFile) {
-        if !inode.held.load(Ordering::SeqCst) {
+        if !inode.is_held() {
             return;
         }
         self.change_table(|table| {
-            if !file.has_pending() && inode.held.swap(false, Ordering::SeqCst) {
+            if !file.has_pending() && inode.live().held.swap(false, Ordering::SeqCst) {
                 table.forget(inode.node, 1);
                 self.writers.fetch_sub(1, Ordering::SeqCst);
             }
@@ -158,7 +160,8 @@ impl View {
 
     /// Puts the new file in the place of the old one.
     fn put_new(&self, inode: &Arc<Inode>, body: &mut Body, new: Option<Unnamed>) -> Result<()> {
-        let (Some(mut new), Some(settled)) = (new, self.settled(inode)?) else {
+        let live = inode.live();
+        let (Some(mut new), Some(settled)) = (new, self.settled(inode, &live)?) else {
             // Links that nobody has looked up keep the old file.
             body.contents.abandon();
             return Ok(());
@@ -206,14 +209,14 @@ impl View {
     }
 
     /// All places of a file, and that they stay what they are; nothing when there are none.
-    fn settled<'v, 'i>(&'v self, inode: &'i Inode) -> Result<Option<Settled<'v, 'i>>> {
+    fn settled<'v, 'l>(&'v self, inode: &Inode, live: &'l Live) -> Result<Option<Settled<'v, 'l>>> {
         loop {
             let mut places = Vec::new();
             for place in inode.places() {
                 let dir = self.directory_of(&place.parent)?;
                 places.push((place, dir));
             }
-            let moving = inode.moving.lock();
+            let moving = live.moving.lock();
             if places.is_empty() && inode.is_gone() {
                 return Ok(None);
             }
@@ -281,7 +284,8 @@ impl View {
 /// Runs `action`, which replaces an entry of a directory, and gives that the times back that it had, where nobody else has changed it meanwhile: to the application, no
 /// entry has changed.
 fn keeping_times(dir: &Directory<'_>, action: impl FnOnce(&Change<'_>) -> Result<()>) -> Result<()> {
-    let _replacing = dir.inode.replacing.lock();
+    let live = dir.inode.live();
+    let _replacing = live.replacing.lock();
     let change = dir.inode.change();
     let (mark, before) = (change.mark(), rustix::fs::fstat(dir.fd())?);
     action(&change)?;

@@ -1,7 +1,9 @@
 //! From a node number to an open descriptor: the table, the descriptor cache, and `*at` calls from the parent's descriptor, never an absolute path.
 
 use super::descriptors::{Body, Open, OpenFile};
-use super::inode::{Change, Inode, Place};
+use super::inode::Inode;
+use super::live::{Change, Live};
+use super::places::Place;
 use super::{Access, NodeId, View};
 use crate::error::{Error, Result};
 use crate::folder::Storage;
@@ -24,6 +26,7 @@ const DEPTH_MAX: usize = 100_000;
 /// A directory, open: its inode, its id, and a descriptor to start `*at` calls from.
 pub(super) struct Directory<'v> {
     pub(super) inode: Arc<Inode>,
+    live: Arc<Live>,
     pub(super) id: DirId,
     handle: Handle<'v>,
     access: Access,
@@ -49,6 +52,11 @@ impl Directory<'_> {
     /// The directory's descriptor.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.handle.fd()
+    }
+
+    /// How many of its entries were removed or moved by us so far.
+    pub(super) fn removals(&self) -> u64 {
+        self.live.removals.load(Ordering::SeqCst)
     }
 
     /// Calls `action` with the directory's descriptor, to get at one of its entries.
@@ -171,7 +179,6 @@ impl EntryAt<'_> {
 impl View {
     /// The inode of this number. ESTALE when it is not known (the kernel then looks it up again).
     pub(super) fn inode(&self, node: NodeId) -> Result<Arc<Inode>> {
-        self.uses.fetch_add(1, Ordering::Relaxed);
         self.table.read().get(node).ok_or(Error::Stale)
     }
 
@@ -182,17 +189,19 @@ impl View {
 
     /// The directory `inode`, open, and its id.
     pub(super) fn directory_of(&self, inode: &Arc<Inode>) -> Result<Directory<'_>> {
-        if inode.kind != FileType::Directory {
+        if inode.kind() != FileType::Directory {
             return Err(Errno::NOTDIR.into());
         }
         let handle = self.path_handle(inode)?;
-        let known = *inode.dir_id.read();
+        let live = inode.live();
+        let known = *live.dir_id.read();
         let id = match known {
             Some(id) => id,
             None => self.read_directory_id(inode)?,
         };
         Ok(Directory {
             inode: Arc::clone(inode),
+            live,
             id,
             handle,
             access: self.options.access,
@@ -207,7 +216,7 @@ impl View {
             if at.node == NodeId::ROOT {
                 break self.folder.root();
             }
-            let known = *at.dir_id.read();
+            let known = *at.live().dir_id.read();
             if let Some(id) = known.filter(|_| !below.is_empty()) {
                 break id;
             }
@@ -222,8 +231,9 @@ impl View {
         for (dir, name) in below.into_iter().rev() {
             // Its mode may have to be changed for a moment.
             let _change = dir.change();
-            id = self.folder.directory_id(id, &name, self.path_handle(&dir)?.fd())?;
-            *dir.dir_id.write() = Some(id);
+            let read = self.folder.directory_id(id, &name, self.path_handle(&dir)?.fd());
+            id = self.report(&dir, read)?;
+            *dir.live().dir_id.write() = Some(id);
         }
         Ok(id)
     }
@@ -243,8 +253,8 @@ impl View {
         }
         let (fd, _) = self.open_at_place(inode, OFlags::PATH)?;
         let open = Arc::new(Open::Path(fd));
-        if inode.kind == FileType::Directory {
-            self.descriptors.insert(inode, &open);
+        if inode.kind() == FileType::Directory {
+            self.keep_descriptor(inode, &open);
         }
         Ok(open)
     }
@@ -262,7 +272,7 @@ impl View {
             return action(self.root.as_fd());
         }
         // What is done to a file that is being replaced is done to the new one.
-        let open = match inode.kind {
+        let open = match inode.kind() {
             FileType::RegularFile if self.counts_openers() => self.file(inode).or_else(|_| self.handle(inode))?,
             FileType::RegularFile
             | FileType::Directory
@@ -286,8 +296,8 @@ impl View {
 
     /// What is open of a regular file, opened if need be.
     pub(super) fn file(&self, inode: &Arc<Inode>) -> Result<Arc<Open>> {
-        if inode.kind != FileType::RegularFile {
-            return Err(if inode.kind == FileType::Directory {
+        if inode.kind() != FileType::RegularFile {
+            return Err(if inode.kind() == FileType::Directory {
                 Errno::ISDIR
             } else {
                 Errno::INVAL
@@ -298,7 +308,8 @@ impl View {
         if let Some(open) = self.descriptors.get(inode).filter(is_file) {
             return Ok(open);
         }
-        let _opening = inode.opening.lock();
+        let live = inode.live();
+        let _opening = live.opening.lock();
         match self.descriptors.get(inode) {
             Some(open) if is_file(&open) => Ok(open),
             // It was removed when it could not be opened; perhaps it can now.
@@ -309,7 +320,7 @@ impl View {
                 if inode.is_gone() {
                     self.descriptors.pin(inode, &open)?;
                 } else {
-                    self.descriptors.insert(inode, &open);
+                    self.keep_descriptor(inode, &open);
                 }
                 Ok(open)
             }
@@ -320,10 +331,19 @@ impl View {
         }
     }
 
-    /// Takes in the descriptor of a regular file. The caller holds `inode.opening`, or nobody else knows the inode yet.
+    /// Takes in what is open of an inode. Those whose descriptors are closed for that are not in use any more.
+    fn keep_descriptor(&self, inode: &Inode, open: &Arc<Open>) {
+        for node in self.descriptors.insert(inode, open) {
+            if let Ok(idle) = self.inode(node) {
+                idle.rest();
+            }
+        }
+    }
+
+    /// Takes in the descriptor of a regular file. The caller holds `Live::opening`, or nobody else knows the inode yet.
     pub(super) fn keep_file(&self, inode: &Arc<Inode>, fd: OwnedFd, stat: &Stat, writable: bool) -> Result<Arc<Open>> {
         let open = self.opened(inode, fd, stat, writable)?;
-        self.descriptors.insert(inode, &open);
+        self.keep_descriptor(inode, &open);
         Ok(open)
     }
 
@@ -335,7 +355,7 @@ impl View {
             .new_contents(place.as_ref().map(|place| &place.name), fd.as_fd(), stat)?;
         let writable = true;
         let open = Arc::new(Open::File(OpenFile::new(Body { fd, writable, contents })));
-        self.descriptors.insert(inode, &open);
+        self.keep_descriptor(inode, &open);
         Ok(())
     }
 
@@ -399,7 +419,7 @@ impl View {
                 }
             }
             // Another file, or none: either we are renaming it or a directory above it, which is waited for here, or somebody else did.
-            drop(inode.moving.lock());
+            inode.wait_for_move();
             if self.table.read().moves() == moves {
                 break;
             }
@@ -429,11 +449,11 @@ impl View {
         for (dir, place) in closed.into_iter().rev() {
             let Some((fd, _)) = open_in(self.options.access, &dir, &place, handle.fd(), OFlags::PATH)? else {
                 // If we are renaming it, who comes again finds it.
-                drop(dir.moving.lock());
+                dir.wait_for_move();
                 return Err(Error::Stale);
             };
             let open = Arc::new(Open::Path(fd));
-            self.descriptors.insert(&dir, &open);
+            self.keep_descriptor(&dir, &open);
             handle = Handle::path(open)?;
         }
         Ok(handle)
@@ -454,16 +474,5 @@ impl View {
             Some(Path::new(&descriptor::path(dir.fd())).join(OsStr::from_bytes(place.name.entry().to_bytes())))
         });
         placed.unwrap_or_else(|| self.with_handle(inode, |fd| Ok(descriptor::path(fd))).unwrap_or_default().into())
-    }
-
-    /// Logs damage in an inode, once, by its path in the vault.
-    pub(super) fn report<T>(&self, inode: &Arc<Inode>, result: Result<T>) -> Result<T> {
-        if let Err(error @ (Error::Damage(_) | Error::Undecodable(_) | Error::Recipe(_))) = &result
-            && !inode.damage_logged.swap(true, Ordering::Relaxed)
-        {
-            let path = self.path(inode);
-            log::error!("damaged: {}: {error}", path.display());
-        }
-        result
     }
 }

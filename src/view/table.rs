@@ -1,25 +1,42 @@
 //! The inodes that the kernel knows, by their numbers.
 
 use super::NodeId;
-use super::inode::{Identity, Inode, Place};
+use super::inode::{Identity, Inode};
+use super::places::Place;
 use crate::name::CipherName;
 use rustix::fs::{FileType, Stat};
-use std::collections::HashMap;
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// An inode of the table.
-struct Known {
-    inode: Arc<Inode>,
-    /// How often the kernel looked it up and did not forget it yet.
-    lookups: u64,
-    /// How many places of known inodes are in it: a directory stays as long as there is one.
-    children: u64,
+/// An inode of the table, found by its number.
+struct Known(Arc<Inode>);
+
+impl Borrow<NodeId> for Known {
+    fn borrow(&self) -> &NodeId {
+        &self.0.node
+    }
 }
+
+impl Hash for Known {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.node.hash(state);
+    }
+}
+
+impl PartialEq for Known {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.node == other.0.node
+    }
+}
+
+impl Eq for Known {}
 
 /// All known inodes. The view keeps it behind one lock.
 pub(super) struct Table {
-    known: HashMap<NodeId, Known>,
+    known: HashSet<Known>,
     root: Identity,
     /// Numbers of inodes that cannot have their own: on another device than the root, or clashing with the root's or that of an inode whose file was replaced.
     given: HashMap<Identity, NodeId>,
@@ -36,14 +53,8 @@ const GIVEN: u64 = 1 << 62;
 impl Table {
     /// A table that knows the root.
     pub(super) fn new(root: &Stat) -> Self {
-        let inode = Arc::new(Inode::new(NodeId::ROOT, 0, FileType::Directory, root));
-        let known = Known {
-            inode,
-            lookups: 1,
-            children: 0,
-        };
         Self {
-            known: HashMap::from([(NodeId::ROOT, known)]),
+            known: HashSet::from([Known(Arc::new(Inode::new(NodeId::ROOT, 0, root)))]),
             root: Identity::of(root),
             given: HashMap::new(),
             next_given: GIVEN,
@@ -54,7 +65,11 @@ impl Table {
 
     /// The inode of this number.
     pub(super) fn get(&self, node: NodeId) -> Option<Arc<Inode>> {
-        self.known.get(&node).map(|known| Arc::clone(&known.inode))
+        self.find_known(node).cloned()
+    }
+
+    fn find_known(&self, node: NodeId) -> Option<&Arc<Inode>> {
+        self.known.get(&node).map(|known| &known.0)
     }
 
     /// The inode of this identity, if it is known.
@@ -80,7 +95,7 @@ impl Table {
             return Some(*node);
         }
         let own = NodeId(identity.ino);
-        let is_free = || self.known.get(&own).is_none_or(|known| known.inode.identity() == identity);
+        let is_free = || self.find_known(own).is_none_or(|inode| inode.identity() == identity);
         (identity.dev == self.root.dev && own > NodeId::ROOT && own.0 < GIVEN && is_free()).then_some(own)
     }
 
@@ -97,18 +112,18 @@ impl Table {
     /// Books that the file described by `next` is about to take the place of an inode's file: what is found there is the inode from now on, whichever it is.
     pub(super) fn expect(&mut self, inode: &Inode, next: &Stat) {
         let identity = Identity::of(next);
-        inode.expect(Some(identity));
+        inode.live().expect(Some(identity));
         self.given.insert(identity, inode.node);
     }
 
     /// Books that it has taken its place, at those of its `places` alone. Who has looked at one of them before has seen the old file, and looks again.
     pub(super) fn replaced(&mut self, inode: &Arc<Inode>, places: &[Place]) {
         self.given.remove(&inode.identity());
-        inode.become_next();
+        inode.live().become_next();
         self.moves += 1;
         for place in inode.places() {
             if places.iter().any(|kept| kept.is(&place.parent, &place.name)) {
-                place.parent.removals.fetch_add(1, Ordering::SeqCst);
+                place.parent.live().removals.fetch_add(1, Ordering::SeqCst);
             } else {
                 self.remove_place(Some(inode), &place.parent, &place.name);
             }
@@ -118,24 +133,22 @@ impl Table {
     /// Books that it has not.
     pub(super) fn not_replaced(&mut self, inode: &Inode, next: &Stat) {
         self.given.remove(&Identity::of(next));
-        inode.expect(None);
+        inode.live().expect(None);
     }
 
     /// Counts a lookup of an inode that is known: it stays known until that is forgotten.
     pub(super) fn hold(&mut self, node: NodeId) {
-        if let Some(known) = self.known.get_mut(&node) {
-            known.lookups += 1;
+        if let Some(inode) = self.find_known(node) {
+            inode.looked_up(1);
         }
     }
 
     /// Counts a lookup of what `stat` describes, found at `place`.
     pub(super) fn intern(&mut self, stat: &Stat, place: Place) -> Arc<Inode> {
         let kind = FileType::from_raw_mode(stat.st_mode);
-        match self.find(stat).filter(|inode| inode.kind == kind) {
+        match self.find(stat).filter(|inode| inode.kind() == kind) {
             Some(inode) => {
-                if let Some(known) = self.known.get_mut(&inode.node) {
-                    known.lookups += 1;
-                }
+                inode.looked_up(1);
                 self.add_place(&inode, place);
                 inode
             }
@@ -145,21 +158,18 @@ impl Table {
 
     /// Counts a lookup of a new inode. Where its number is known, that one is no more, and a new generation takes its place.
     pub(super) fn intern_new(&mut self, stat: &Stat, place: Place) -> Arc<Inode> {
-        let kind = FileType::from_raw_mode(stat.st_mode);
         let node = self.number_or_new(Identity::of(stat));
-        let (mut lookups, mut children, mut generation) = (1, 0, 0);
-        if let Some(old) = self.known.remove(&node) {
-            (lookups, children, generation) = (old.lookups + 1, old.children, old.inode.generation() + 1);
+        let old = self.known.take(&node).map(|known| known.0);
+        let generation = old.as_ref().map_or(0, |old| old.generation() + 1);
+        let inode = Arc::new(Inode::new(node, generation, stat));
+        inode.looked_up(1);
+        if let Some(old) = old {
+            inode.looked_up(old.lookups());
+            inode.set_children(old.children());
             self.dropped.push(node);
-            self.released(old.inode.take_places());
+            self.released(old.take_places());
         }
-        let inode = Arc::new(Inode::new(node, generation, kind, stat));
-        let known = Known {
-            inode: Arc::clone(&inode),
-            lookups,
-            children,
-        };
-        self.known.insert(node, known);
+        self.known.insert(Known(Arc::clone(&inode)));
         self.add_place(&inode, place);
         inode
     }
@@ -169,12 +179,12 @@ impl Table {
         if inode.node == NodeId::ROOT || inode.is_at(&place.parent, &place.name) {
             return;
         }
-        if inode.kind == FileType::Directory {
+        if inode.kind() == FileType::Directory {
             // One that somebody else moved here, or that we did: then its id is pinned.
-            *inode.dir_id.write() = None;
+            *inode.live().dir_id.write() = None;
         }
-        if let Some(parent) = self.known.get_mut(&place.parent.node) {
-            parent.children += 1;
+        if let Some(parent) = self.find_known(place.parent.node) {
+            parent.set_children(parent.children() + 1);
         }
         let gone = inode.add_place(place);
         self.released(gone.into_iter().collect());
@@ -183,15 +193,15 @@ impl Table {
     /// Books that the entry `name` of `parent`, which may have been one of the inode's, is not any more.
     pub(super) fn remove_place(&mut self, inode: Option<&Arc<Inode>>, parent: &Inode, name: &CipherName) {
         self.moves += 1;
-        parent.removals.fetch_add(1, Ordering::SeqCst);
+        parent.live().removals.fetch_add(1, Ordering::SeqCst);
         let gone = inode.and_then(|inode| inode.remove_place(parent, name));
         self.released(gone.into_iter().collect());
     }
 
     /// The kernel forgets `count` lookups.
     pub(super) fn forget(&mut self, node: NodeId, count: u64) {
-        if let Some(known) = self.known.get_mut(&node) {
-            known.lookups = known.lookups.saturating_sub(count);
+        if let Some(inode) = self.find_known(node) {
+            inode.forgotten(count);
         }
         self.drop_unused(vec![node]);
     }
@@ -210,8 +220,8 @@ impl Table {
     fn released(&mut self, places: Vec<Place>) {
         let mut parents = Vec::new();
         for place in places {
-            if let Some(parent) = self.known.get_mut(&place.parent.node) {
-                parent.children = parent.children.saturating_sub(1);
+            if let Some(parent) = self.find_known(place.parent.node) {
+                parent.set_children(parent.children().saturating_sub(1));
                 parents.push(place.parent.node);
             }
         }
@@ -221,19 +231,19 @@ impl Table {
     /// Drops those of the inodes, and of the directories above them, that nothing needs. A loop, since a chain of directories can be as deep as anybody likes.
     fn drop_unused(&mut self, mut candidates: Vec<NodeId>) {
         while let Some(node) = candidates.pop() {
-            let unused = |known: &Known| known.lookups == 0 && known.children == 0 && node != NodeId::ROOT;
-            if !self.known.get(&node).is_some_and(unused) {
+            let is_unused = |inode: &Arc<Inode>| inode.lookups() == 0 && inode.children() == 0 && node != NodeId::ROOT;
+            if !self.find_known(node).is_some_and(is_unused) {
                 continue;
             }
-            let Some(known) = self.known.remove(&node) else { continue };
+            let Some(Known(inode)) = self.known.take(&node) else { continue };
             self.dropped.push(node);
             // Another file may have the identity by now.
-            if self.given.get(&known.inode.identity()) == Some(&node) {
-                self.given.remove(&known.inode.identity());
+            if self.given.get(&inode.identity()) == Some(&node) {
+                self.given.remove(&inode.identity());
             }
-            for place in known.inode.take_places() {
-                if let Some(parent) = self.known.get_mut(&place.parent.node) {
-                    parent.children = parent.children.saturating_sub(1);
+            for place in inode.take_places() {
+                if let Some(parent) = self.find_known(place.parent.node) {
+                    parent.set_children(parent.children().saturating_sub(1));
                     candidates.push(place.parent.node);
                 }
             }

@@ -469,3 +469,34 @@ fn a_late_release_stores_nothing_half_written() {
     let again = recipe_view(dir.path());
     assert_eq!(get(&again, again.lookup(NodeId::ROOT, b"file").unwrap().attr.node), b"second");
 }
+
+#[test]
+fn what_a_file_needs_in_use_goes_with_its_descriptor() {
+    let dir = tempfile::tempdir().unwrap();
+    let limit = 8;
+    let view = view_of(dir.path(), Names::Encrypted, STREAMS + limit);
+    let name = |number: usize| format!("{number}").into_bytes();
+    let nodes: Vec<_> = (0..5 * limit)
+        .map(|number| put(&view, NodeId::ROOT, &name(number), &name(number)))
+        .collect();
+    let in_use = || {
+        let live = |node: &&NodeId| view.inode(**node).unwrap().live_if_any().is_some();
+        nodes.iter().filter(live).count()
+    };
+    assert_eq!(in_use(), limit);
+    // What it must not forget, it does not.
+    view.inode(nodes[0]).unwrap().raise_generation();
+    for (number, node) in nodes.iter().enumerate() {
+        assert_eq!(get(&view, *node), name(number));
+    }
+    assert_eq!(in_use(), limit + 1);
+    assert_eq!(view.lookup(NodeId::ROOT, &name(0)).unwrap().generation, 1);
+    let change = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    for node in &nodes[1..] {
+        view.setattr(ME, *node, &change).unwrap();
+    }
+    assert_eq!(in_use(), limit + 1);
+}

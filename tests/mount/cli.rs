@@ -18,6 +18,7 @@ pub(crate) mod code {
     pub(crate) const DAMAGED: i32 = 13;
     pub(crate) const NEWER: i32 = 14;
     pub(crate) const EXISTS: i32 = 16;
+    pub(crate) const INCOMPLETE: i32 = 17;
     pub(crate) const DAMAGE_FOUND: i32 = 26;
 }
 

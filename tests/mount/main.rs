@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "here a panic is how a failure is reported")]
 
 mod access;
+mod busy;
 mod check;
 mod cli;
 mod corpus;
@@ -32,6 +33,8 @@ mod recipe;
 mod recovery;
 mod refusals;
 mod space;
+mod status;
 mod tamper;
 mod terminal;
 mod tree;
+mod words;

@@ -153,15 +153,12 @@ fn without_fuse_it_says_what_is_missing() {
     run(mount
         .args(["mount", "--passfile"])
         .args([vault.passfile(), vault.path(), vault.point()]))
-    .code(code::CANNOT_MOUNT)
-    .says(&["/dev/fuse"]);
+    .one_message(code::CANNOT_MOUNT, &["/dev/fuse", "modprobe"]);
 }
 
 #[test]
 fn without_fusermount_it_says_what_is_missing() {
     let vault = Vault::new(Options::of(Who::User));
     let mut mount = vault.mount_command(Who::User, &[]);
-    run(mount.env("PATH", "/nonexistent"))
-        .code(code::CANNOT_MOUNT)
-        .says(&["fusermount3"]);
+    run(mount.env("PATH", "/nonexistent")).one_message(code::CANNOT_MOUNT, &["fusermount3", "install"]);
 }

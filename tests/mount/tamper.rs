@@ -8,7 +8,7 @@ mod attributes;
 mod change;
 mod config;
 mod contents;
-mod live;
+pub(crate) mod live;
 mod names;
 mod trial;
 mod zeros;

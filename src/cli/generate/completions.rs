@@ -35,7 +35,11 @@ fn shown(command: &Command) -> Command {
 }
 
 fn with_directories(argument: Arg) -> Arg {
-    let of_directory = |names: &[Str]| names.iter().any(|name| ["VAULT", "MOUNTPOINT", "FOLDER"].contains(&name.as_str()));
+    let of_directory = |names: &[Str]| {
+        names
+            .iter()
+            .any(|name| ["VAULT", "MOUNTPOINT", "FOLDER", "MOUNTPOINT|VAULT"].contains(&name.as_str()))
+    };
     match argument.get_value_names().is_some_and(of_directory) {
         true => argument.value_hint(ValueHint::DirPath),
         false => argument,

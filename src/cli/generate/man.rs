@@ -24,7 +24,10 @@ pub(super) const CODES: [(&str, &str); 13] = [
     ("12", "wrong password, keyfile or recovery key"),
     ("13", "plainview.toml is damaged or forged"),
     ("14", "the vault has a newer format"),
-    ("16", "recipe: the file that was to be made is there already"),
+    (
+        "16",
+        "recipe, salvage, key add --generate: the file that was to be made is there already",
+    ),
     ("17", "import, export: not everything was copied; it can be run again"),
     (
         "26",

@@ -13,3 +13,4 @@ mod simfile;
 mod together;
 mod verify;
 mod walk;
+mod writeback;

@@ -101,7 +101,7 @@ impl Scene {
 }
 
 /// More than is appended by way of the journal.
-const MUCH: usize = 100_000;
+pub(super) const MUCH: usize = 100_000;
 
 #[test]
 fn of_two_syncs_the_one_that_was_begun_last_counts() {

@@ -1,22 +1,21 @@
 //! Several who use a file at the same time, and a checkpoint.
 
 use super::runtime::{HEADER, Scene};
-use super::sim::{At, Fault};
+use super::sim::At;
 use crate::journal::overlay::length;
 use crate::sys::disk::{Backing, Disk, Durability, Moment};
-use rustix::io::Errno;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Long enough for what must happen.
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 /// Long enough for what must not happen to happen, mostly.
-const SHORT: Duration = Duration::from_millis(200);
+pub(super) const SHORT: Duration = Duration::from_millis(200);
 
 /// Does it at the same time; the receiver hears of the end.
-fn beside<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> (JoinHandle<T>, Receiver<()>) {
+pub(super) fn beside<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> (JoinHandle<T>, Receiver<()>) {
     let (ended, end) = channel();
     let thread = std::thread::spawn(move || {
         let result = action();
@@ -105,107 +104,4 @@ fn what_is_appended_while_the_journal_is_synced_is_synced_next() {
     assert_eq!(scene.after_power_cut()[10], 2);
     scene.sync().unwrap();
     assert_eq!(scene.after_power_cut()[20], 3);
-}
-
-#[test]
-fn who_changes_a_committed_file_does_not_wait_while_it_is_written_back() {
-    let scene = Arc::new(Scene::new(&[1; 3000]));
-    scene.write(10, &[2; 50]).unwrap();
-    let (told, tell) = channel();
-    let writer = Arc::clone(&scene);
-    scene.world.at_next(At::Write, scene.sim.ino, move || {
-        let (writing, end) = beside(move || {
-            writer.write_late(20, &[3]).unwrap();
-            writer.write_late(2000, &[4]).unwrap();
-            writer.bytes()
-        });
-        told.send((end.recv_timeout(LONG).is_ok(), writing)).unwrap();
-    });
-    scene.journal.write_back(0).unwrap();
-    let (in_time, writing) = tell.recv_timeout(LONG).unwrap();
-    assert!(in_time);
-    let written = writing.join().unwrap();
-    scene.sync().unwrap();
-    assert!(scene.bytes() == written && scene.after_power_cut() == written);
-    assert!(scene.on_disk()[10..60] == [2; 50] && scene.on_disk()[2000] == 1);
-    let writes = scene.world.writes_to(scene.sim.ino, || scene.journal.checkpoint().unwrap());
-    // What is left of the first, which was written back, is not written again.
-    assert_eq!(writes, 2);
-    assert!(scene.on_disk() == written && scene.after_power_cut() == written);
-}
-
-/// What was cut off, and what was then written to the file itself in its place, is not overwritten by what lay there.
-#[test]
-fn what_is_cut_while_it_is_written_back_does_not_come_back() {
-    for (at, len) in [(100, 90_000), (2000, 90_000), (150, 200)] {
-        let scene = Arc::new(Scene::new(&[1; 3000]));
-        scene.write(10, &[2; 50]).unwrap();
-        scene.write(1000, &[2; 1500]).unwrap();
-        let (told, tell) = channel();
-        let writer = Arc::clone(&scene);
-        scene.world.at_next(At::Write, scene.sim.ino, move || {
-            let (writing, end) = beside(move || {
-                writer.resize(length(at)).unwrap();
-                writer.write(at, &vec![5; len]).unwrap();
-                writer.sync().unwrap();
-                writer.write(at + len, &vec![6; len]).unwrap();
-            });
-            let _ = end.recv_timeout(SHORT);
-            told.send(writing).unwrap();
-        });
-        scene.journal.write_back(0).unwrap();
-        tell.recv_timeout(LONG).unwrap().join().unwrap();
-        let mut expected = vec![1; at];
-        expected[10..60].fill(2);
-        if at > 1000 {
-            expected[1000..at].fill(2);
-        }
-        expected.extend(vec![5; len]);
-        let synced = expected.clone();
-        expected.extend(vec![6; len]);
-        assert!(scene.bytes() == expected);
-        let left = scene.after_power_cut();
-        assert!(left == synced || left == expected);
-        scene.journal.checkpoint().unwrap();
-        assert!(scene.on_disk() == expected && scene.after_power_cut() == expected);
-    }
-}
-
-#[test]
-fn writing_back_leaves_the_time_of_modification_also_when_it_fails() {
-    for after in 0..12 {
-        let scene = Scene::new(&[1; 100]);
-        scene.write(10, &[2]).unwrap();
-        scene.sync().unwrap();
-        let modified = scene.sim.stat().unwrap().modified;
-        scene.world.arm(Fault {
-            after,
-            errno: Errno::IO,
-            lasting: true,
-        });
-        let _ = scene.journal.write_back(0);
-        scene.world.disarm();
-        scene.sync().unwrap();
-        scene.journal.checkpoint().unwrap();
-        assert_eq!(scene.sim.stat().unwrap().modified, modified, "after {after} calls");
-        assert_eq!(scene.on_disk()[10], 2);
-    }
-}
-
-#[test]
-fn times_that_are_set_while_a_file_is_written_back_hold() {
-    let scene = Scene::new(&[1; 100]);
-    scene.write(10, &[2]).unwrap();
-    let wanted = Moment { secs: 12345, nanos: 0 };
-    let (told, tell) = channel();
-    let (sim, journal) = (scene.sim.clone(), Arc::clone(&scene.journal));
-    let id = scene.file.id;
-    scene.world.at_next(At::Write, scene.sim.ino, move || {
-        let (setting, end) = beside(move || journal.setting_times(id, || sim.set_modified(Some(wanted))));
-        let _ = end.recv_timeout(SHORT);
-        told.send(setting).unwrap();
-    });
-    scene.journal.write_back(0).unwrap();
-    tell.recv_timeout(LONG).unwrap().join().unwrap().unwrap();
-    assert_eq!(scene.sim.stat().unwrap().modified, wanted);
 }

@@ -72,7 +72,8 @@ fn a_name_is_stored_short_where_that_fits() {
                 assert_eq!(entry.as_bytes(), sealed.encoded());
                 assert_eq!(NameCipher::classify(entry), EntryKind::Short);
             }
-            CipherName::Long { entry, name_file, encoded } => {
+            CipherName::Long(long) => {
+                let LongName { entry, name_file, encoded } = &**long;
                 assert!(len > 160 && encoded.len() > NAME_MAX);
                 let hash = blake3::keyed_hash(DirectoriesKey::derive(&master()).expose(), encoded);
                 let hash = BASE64URL_NOPAD.encode(&hash.as_bytes()[..24]);

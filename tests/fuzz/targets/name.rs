@@ -113,9 +113,9 @@ fn plain(text: &[u8]) {
     );
     match (&sealed, NameCipher::classify(sealed.entry())) {
         (CipherName::Short(_), EntryKind::Short) => {}
-        (CipherName::Long { entry, name_file, encoded }, EntryKind::Long { name_file: found }) => {
-            assert_eq!(*name_file, found);
-            assert!(CIPHER.long_entry_fits(entry, encoded));
+        (CipherName::Long(long), EntryKind::Long { name_file }) => {
+            assert_eq!(long.name_file, name_file);
+            assert!(CIPHER.long_entry_fits(&long.entry, &long.encoded));
         }
         (sealed, kind) => panic!("{sealed:?} is taken for {kind:?}"),
     }

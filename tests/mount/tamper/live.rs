@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The only entry that `make` makes in the directory `dir`.
-pub(super) fn made_in(dir: &Path, make: impl FnOnce()) -> PathBuf {
+pub(crate) fn made_in(dir: &Path, make: impl FnOnce()) -> PathBuf {
     let list = || {
         std::fs::read_dir(dir)
             .unwrap()

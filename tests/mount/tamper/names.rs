@@ -192,7 +192,10 @@ fn a_changed_directory_id_is_damage() {
         std::fs::read_to_string(path(variants + 3).join("file")).unwrap(),
         (variants + 3).to_string()
     );
-    let damaged: Vec<_> = stored[..variants].iter().map(|dir| format!("{}/{ID}", dir.display())).collect();
+    let damaged: Vec<_> = stored[..variants]
+        .iter()
+        .map(|dir| format!("damaged: {}: {ID}", dir.display()))
+        .collect();
     let hidden: Vec<_> = stored[variants..variants + 3]
         .iter()
         .map(|dir| format!("not shown: {}/", dir.display()))
