@@ -17,7 +17,7 @@ fn inputs(name: &str) -> Vec<PathBuf> {
     let dir = corpus().join(name);
     let entries = std::fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let inputs: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    assert!(inputs.len() > 5, "{} has only {} inputs", dir.display(), inputs.len());
+    assert!(!inputs.is_empty(), "{} is empty", dir.display());
     inputs
 }
 
