@@ -171,7 +171,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escaped(&self.message))
+        f.write_str(&escaped(&in_words(&self.message)))
     }
 }
 
@@ -181,6 +181,23 @@ pub(super) fn warn(message: &str) {
         let warning = coloured("warning:", AnsiColor::Yellow);
         let _ = writeln!(std::io::stderr(), "plainview: {warning} {}", escaped(message));
     }
+}
+
+/// `text` without the numbers that the standard library puts behind the operating system's words: ` (os error 2)`.
+fn in_words(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        match rest.strip_prefix(')') {
+            Some(rest) if !part.starts_with(')') => out.push_str(rest),
+            Some(_) | None => {
+                out.push_str(" (os error ");
+                out.push_str(part);
+            }
+        }
+    }
+    out
 }
 
 /// `text` with its control characters escaped, except line ends: it may hold names and text from a vault that is not ours, and a terminal obeys what
@@ -195,4 +212,21 @@ pub(super) fn escaped(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_errors_are_left_out() {
+        let error = rustix::io::Errno::NOENT;
+        assert_eq!(
+            in_words(&format!("/dev/fuse ({error}): go on: {error}")),
+            "/dev/fuse (No such file or directory): go on: No such file or directory"
+        );
+        for as_it_is in ["a (os error", "a (os error )", "a (os error x)", "a (os error 2"] {
+            assert_eq!(in_words(as_it_is), as_it_is);
+        }
+    }
 }

@@ -90,7 +90,11 @@ impl Session {
     /// # Errors
     /// What ended the conversation otherwise.
     pub fn wait(self) -> io::Result<()> {
-        let ended = self.conversation.join();
+        let ended = match self.conversation.join() {
+            // So the kernel ends a request that it was just handing over when the mount went.
+            Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::CONNABORTED) => Ok(()),
+            ended => ended,
+        };
         // With the conversation the last one who could ask it has ended, and it has logged a panic.
         let _ = self.seeker.join();
         ended
