@@ -6,7 +6,7 @@
 use super::View;
 use super::inode::{Identity, Inode};
 use crate::error::{Error, Result};
-use crate::sys::disk::{Moment, stat_at};
+use crate::sys::disk::{FileStat, Moment, stat_at};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,7 @@ const REMEMBERED: usize = 4096;
 /// How much damage was met.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DamageSeen {
-    /// In so many files, directories and symlinks. One that was repaired or replaced and is damaged again counts again.
+    /// In so many files, directories and symlinks. One that was replaced, or changed and damaged elsewhere, counts again.
     pub files: u64,
     /// So many different things in them: records, for example.
     pub findings: u64,
@@ -34,10 +34,25 @@ pub(super) struct Damages {
 }
 
 struct Known {
-    /// When the file was made: its number may be another's later.
-    files: LruCache<Identity, Option<Moment>>,
+    files: LruCache<Identity, When>,
     /// What was found in which file.
     findings: LruCache<u64, ()>,
+}
+
+/// When a file was made (its number may be another's later) and changed last, where that could be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct When {
+    born: Option<Moment>,
+    changed: Option<Moment>,
+}
+
+impl From<FileStat> for When {
+    fn from(stat: FileStat) -> Self {
+        Self {
+            born: stat.born,
+            changed: Some(stat.changed),
+        }
+    }
 }
 
 impl Damages {
@@ -61,27 +76,22 @@ impl Damages {
         }
     }
 
-    /// The damage `error` was met in a file. Whether it is the first in that.
-    fn met(&self, file: Identity, born: Option<Moment>, error: &Error) -> bool {
+    /// The damage `error` was met in a file, which is as old as `when` says. Whether that is news: the first in this file, or another than before in one that was changed since. What
+    /// else is damaged in a file that nobody has touched is not.
+    fn met(&self, file: Identity, when: When, error: &Error) -> bool {
         let mut hasher = DefaultHasher::new();
         (file, error.to_string()).hash(&mut hasher);
         let mut known = self.known.lock();
-        if put(&mut known.findings, hasher.finish(), ()).is_none() {
+        let is_other = put(&mut known.findings, hasher.finish(), ()).is_none();
+        if is_other {
             self.findings.fetch_add(1, Ordering::Relaxed);
         }
-        let is_first = put(&mut known.files, file, born) != Some(born);
-        if is_first {
+        let before = put(&mut known.files, file, when);
+        let is_news = before.is_none_or(|before| before.born != when.born || (is_other && before != when));
+        if is_news {
             self.files.fetch_add(1, Ordering::Relaxed);
         }
-        is_first
-    }
-
-    /// Somebody has written a file anew, underneath: what is damaged in it from now on is news.
-    pub(super) fn forget(&self, file: Identity) {
-        // That is most files, when there is any damage at all.
-        if self.files.load(Ordering::Relaxed) > 0 {
-            self.known.lock().files.pop(&file);
-        }
+        is_news
     }
 }
 
@@ -104,8 +114,8 @@ impl View {
     pub(super) fn report<T>(&self, inode: &Arc<Inode>, result: Result<T>) -> Result<T> {
         if let Err(error @ (Error::Damage(_) | Error::Undecodable(_) | Error::Recipe(_))) = &result {
             // What cannot be looked at is known by its number alone.
-            let born = self.with_handle(inode, |fd| Ok(stat_at(fd, c"")?.born)).unwrap_or_default();
-            if self.damages.met(inode.identity(), born, error) {
+            let when = self.with_handle(inode, |fd| Ok(stat_at(fd, c"")?.into())).unwrap_or_default();
+            if self.damages.met(inode.identity(), when, error) {
                 log::error!("damaged: {}: {error}", self.path(inode).display());
             }
         }
@@ -123,6 +133,13 @@ mod tests {
         Some(Moment { secs, nanos: 0 })
     }
 
+    fn when(born: i64, changed: i64) -> When {
+        When {
+            born: moment(born),
+            changed: moment(changed),
+        }
+    }
+
     fn seen(files: u64, findings: u64) -> DamageSeen {
         DamageSeen { files, findings }
     }
@@ -131,25 +148,25 @@ mod tests {
     fn a_file_is_news_once_and_each_finding_counts_once() {
         let damages = Damages::new();
         let (one, other) = (Error::Undecodable("one"), Error::Undecodable("other"));
-        assert!(damages.met(FILE, moment(1), &one));
-        assert!(!damages.met(FILE, moment(1), &one));
-        assert!(!damages.met(FILE, moment(1), &other));
+        assert!(damages.met(FILE, when(1, 1), &one));
+        assert!(!damages.met(FILE, when(1, 1), &one));
+        assert!(!damages.met(FILE, when(1, 1), &other));
         assert_eq!(damages.seen(), seen(1, 2));
-        assert!(damages.met(Identity { dev: 2, ino: 2 }, None, &one));
+        assert!(damages.met(Identity { dev: 2, ino: 2 }, When::default(), &one));
         assert_eq!(damages.seen(), seen(2, 3));
     }
 
     #[test]
-    fn what_was_repaired_or_replaced_is_news_again() {
+    fn what_was_changed_or_replaced_is_news_again() {
         let damages = Damages::new();
-        let error = Error::Undecodable("it");
-        damages.forget(FILE);
-        assert!(damages.met(FILE, moment(1), &error));
-        damages.forget(FILE);
-        assert!(damages.met(FILE, moment(1), &error), "repaired");
-        assert!(!damages.met(FILE, moment(1), &error));
-        assert!(damages.met(FILE, moment(2), &error), "another file of that number");
-        assert_eq!(damages.seen(), seen(3, 1));
+        let (one, other) = (Error::Undecodable("one"), Error::Undecodable("other"));
+        assert!(damages.met(FILE, when(1, 1), &one));
+        assert!(!damages.met(FILE, when(1, 2), &one), "changed, and damaged as before");
+        assert!(damages.met(FILE, when(1, 3), &other), "changed, and damaged elsewhere");
+        assert!(!damages.met(FILE, when(1, 3), &one));
+        assert!(damages.met(FILE, when(4, 4), &one), "another file of that number");
+        assert!(!damages.met(FILE, when(4, 4), &one));
+        assert_eq!(damages.seen(), seen(3, 2));
     }
 
     #[test]
@@ -158,7 +175,7 @@ mod tests {
         let error = Error::Undecodable("it");
         let files = u64::try_from(REMEMBERED).unwrap() + 10;
         for ino in 0..files {
-            assert!(damages.met(Identity { dev: 1, ino }, None, &error));
+            assert!(damages.met(Identity { dev: 1, ino }, When::default(), &error));
         }
         let known = damages.known.lock();
         assert_eq!((known.files.len(), known.findings.len()), (REMEMBERED, REMEMBERED));

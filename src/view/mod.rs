@@ -301,7 +301,6 @@ impl View {
 
     /// Somebody else changed a file: what we know of its contents is read anew.
     fn reload(&self, inode: &Inode) -> Result<()> {
-        self.damages.forget(inode.identity());
         if let Some(open) = self.descriptors.get(inode)
             && let descriptors::Open::File(file) = &*open
         {
