@@ -3,7 +3,10 @@
 use super::Password;
 use crate::secret::{Secret, SecretBytes, leaving_no_trace};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelExtend, ParallelIterator};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::ops::RangeInclusive;
+use std::thread;
 use std::time::{Duration, Instant};
 use zeroize::Zeroize;
 
@@ -84,9 +87,9 @@ impl KdfCost {
     }
 }
 
-/// The memory that a slot asks for cannot be had.
+/// The memory that a slot asks for, or a thread, cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} MiB of memory cannot be had", .memory_kib / 1024)]
+#[error("{} MiB of memory, or threads to compute in, cannot be had", .memory_kib / 1024)]
 pub struct NoMemory {
     /// How much was asked for.
     pub memory_kib: u32,
@@ -94,20 +97,44 @@ pub struct NoMemory {
 
 /// `Argon2id version 0x13 (password, salt, cost)`, 64 bytes, without a secret or associated data.
 ///
-/// The memory it works in is zeroed before it is given back. Reference: RFC 9106; `docs/format.md`, section "plainview.toml".
+/// The lanes are computed side by side, in as many threads as there are processors for them. The memory it works in, and what is left on the stacks of the threads, is zeroed before it
+/// is given back. Reference: RFC 9106; `docs/format.md`, section "plainview.toml".
 ///
 /// # Errors
-/// [`NoMemory`], where the allocator says so.
+/// [`NoMemory`], where the allocator says so, or there is none for a thread.
 pub fn stretch(password: &Password, salt: &[u8; PASSWORD_SALT_LEN], cost: KdfCost) -> Result<Secret<64>, NoMemory> {
     let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(64)).expect("the bounds of a cost are within those of Argon2");
-    let mut blocks = Blocks::new(params.block_count(), cost)?;
+    let count = params.block_count();
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let compute = |key: &mut [u8; 64]| {
-        argon2
-            .hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0)
-            .expect("a password is shorter than 4 GiB, the salt longer than 7 bytes, and the memory and the key are as long as the parameters say");
+    let threads = threads(cost)?;
+    let key = threads.install(|| {
+        let mut blocks = Blocks::new(count, cost)?;
+        let compute = |key: &mut [u8; 64]| {
+            argon2
+                .hash_password_into_with_memory(password.expose(), salt, key, &mut blocks.0)
+                .expect("a password is shorter than 4 GiB, the salt longer than 7 bytes, and the memory and the key are as long as the parameters say");
+        };
+        Ok(Secret::fill_with(compute))
+    });
+    // The last blocks of all lanes together give the key away. The C library keeps the stacks of threads that have ended, as they are.
+    threads.broadcast(|_| leaving_no_trace(|| ()));
+    key
+}
+
+/// Threads for the lanes. They end when this is dropped.
+fn threads(cost: KdfCost) -> Result<ThreadPool, NoMemory> {
+    let most = thread::available_parallelism().map_or(1, usize::from);
+    let lanes = usize::try_from(cost.lanes).unwrap_or(most);
+    let pool = |count| {
+        ThreadPoolBuilder::new()
+            .num_threads(count)
+            .thread_name(|_| "kdf".to_owned())
+            .build()
     };
-    Ok(leaving_no_trace(|| Secret::fill_with(compute)))
+    // There may be a limit on how many threads a user has.
+    pool(lanes.min(most)).or_else(|_| pool(1)).map_err(|_| NoMemory {
+        memory_kib: cost.memory_kib,
+    })
 }
 
 /// How much memory a calibrated cost has.
@@ -158,7 +185,7 @@ fn measure(cost: KdfCost) -> Result<Duration, NoMemory> {
     Ok(begin.elapsed())
 }
 
-/// The memory of one computation, zeroed when dropped.
+/// The memory of one computation, zeroed when dropped. The threads that compute in it also fill and zero it: that takes as long as a pass.
 pub(super) struct Blocks(Vec<Block>);
 
 impl Blocks {
@@ -168,7 +195,7 @@ impl Blocks {
         blocks.try_reserve_exact(count).map_err(|_| NoMemory {
             memory_kib: cost.memory_kib,
         })?;
-        blocks.resize(count, Block::new());
+        blocks.par_extend((0..count).into_par_iter().map(|_| Block::new()));
         Ok(Self(blocks))
     }
 }
@@ -176,6 +203,6 @@ impl Blocks {
 impl Drop for Blocks {
     fn drop(&mut self) {
         // Block by block: zeroizing the vector would go over its memory twice, the second time byte by byte.
-        self.0.iter_mut().for_each(Zeroize::zeroize);
+        self.0.par_iter_mut().for_each(Zeroize::zeroize);
     }
 }
