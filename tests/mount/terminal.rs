@@ -4,11 +4,14 @@ use crate::harness::{PATIENCE, wait_for};
 use crate::people::{Who, start};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
 use std::os::fd::OwnedFd;
 use std::process::Command;
-use std::time::Instant;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What a person saw.
 #[derive(Debug)]
@@ -50,9 +53,37 @@ impl Seen {
 #[track_caller]
 pub(crate) fn at_terminal(command: &Command, dialogue: &[(&str, &str)]) -> Seen {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&controller).unwrap();
-    unlockpt(&controller).unwrap();
-    let name = ptsname(&controller, Vec::new()).unwrap();
+    converse(&controller, command, dialogue)
+}
+
+/// Runs `command` at a terminal, as on a machine that is twenty times slower: it is stopped again and again.
+#[track_caller]
+pub(crate) fn at_slow_terminal(command: &Command) -> Seen {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    let controller = &controller;
+    thread::scope(|scope| {
+        let (send, ended) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            // Nothing is ever sent.
+            while ended.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
+                // There is none before it has begun, and after it has ended.
+                let Ok(group) = tcgetpgrp(controller) else { continue };
+                let _ = kill_process_group(group, Signal::STOP);
+                thread::sleep(Duration::from_millis(200));
+                let _ = kill_process_group(group, Signal::CONT);
+            }
+        });
+        let seen = converse(controller, command, &[]);
+        drop(send);
+        seen
+    })
+}
+
+#[track_caller]
+fn converse(controller: &OwnedFd, command: &Command, dialogue: &[(&str, &str)]) -> Seen {
+    grantpt(controller).unwrap();
+    unlockpt(controller).unwrap();
+    let name = ptsname(controller, Vec::new()).unwrap();
     let terminal = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     // It makes the terminal its own, which needs a new session.
     let mut session = Who::me().command("setsid");
@@ -61,6 +92,9 @@ pub(crate) fn at_terminal(command: &Command, dialogue: &[(&str, &str)]) -> Seen 
         .arg(command.get_program())
         .args(command.get_args());
     session.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        session.current_dir(dir);
+    }
     session.stdin(terminal.try_clone().unwrap());
     session.stdout(terminal.try_clone().unwrap());
     session.stderr(terminal);
@@ -71,15 +105,15 @@ pub(crate) fn at_terminal(command: &Command, dialogue: &[(&str, &str)]) -> Seen 
     let mut from = 0;
     for (question, answer) in dialogue {
         while !seen[from..].contains(question) {
-            assert!(read(&controller, &mut seen), "it ended, and never asked {question:?}:\n{seen}");
+            assert!(read(controller, &mut seen), "it ended, and never asked {question:?}:\n{seen}");
         }
         from = seen.len();
         wait_for("the echo to be off", || {
-            !tcgetattr(&controller).unwrap().local_modes.contains(LocalModes::ECHO)
+            !tcgetattr(controller).unwrap().local_modes.contains(LocalModes::ECHO)
         });
-        rustix::io::write(&controller, format!("{answer}\n").as_bytes()).unwrap();
+        rustix::io::write(controller, format!("{answer}\n").as_bytes()).unwrap();
     }
-    while read(&controller, &mut seen) {}
+    while read(controller, &mut seen) {}
     let code = child.wait().unwrap().code().unwrap_or(-1);
     Seen {
         code,

@@ -1,9 +1,10 @@
 //! What is said to somebody who did something wrong: one sentence on standard error, with the file and what to do, and the exit code that the README has for it.
 //!
-//! And how much is said otherwise: `--quiet`, `--verbose`, and colours.
+//! And what is said otherwise: `--quiet`, `--verbose`, colours, and how far something has come.
 
 mod circumstances;
 mod mistakes;
+mod progress;
 mod voice;
 
 use crate::harness::{Options, Vault};
