@@ -3,10 +3,8 @@
 use super::typing::{self, Shown};
 use super::{Asking, LineError, Password, PasswordError};
 use signal_hook::consts::SIGINT;
-use signal_hook::{flag, low_level};
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use signal_hook::low_level::emulate_default_handler;
+use std::io::ErrorKind;
 
 /// Asks at the terminal, without echo: once, or twice for a new password.
 pub(super) fn ask(asking: Asking) -> Result<Password, PasswordError> {
@@ -27,7 +25,16 @@ pub(super) fn ask(asking: Asking) -> Result<Password, PasswordError> {
 }
 
 fn prompt(text: &str, shown: Shown) -> Result<Password, PasswordError> {
-    let typed = uninterrupted(|| typing::ask(text, shown)).map_err(PasswordError::Terminal)?;
+    let typed = match typing::ask(text, shown) {
+        Err(LineError::Read(error)) => {
+            if error.kind() == ErrorKind::Interrupted {
+                // Ctrl-C, as if the terminal had made a signal of it.
+                emulate_default_handler(SIGINT).map_err(PasswordError::Terminal)?;
+            }
+            return Err(PasswordError::Terminal(error));
+        }
+        typed => typed,
+    };
     let typed = typed.and_then(Password::new).map_err(|error| PasswordError::Line {
         from: "the terminal".to_owned(),
         error,
@@ -36,21 +43,5 @@ fn prompt(text: &str, shown: Shown) -> Result<Password, PasswordError> {
     match std::str::from_utf8(typed.expose()) {
         Ok(_) => Ok(typed),
         Err(_) => Err(PasswordError::NotText),
-    }
-}
-
-/// Runs `ask` so that Ctrl-C, or a SIGINT that comes from elsewhere, ends the program only after `ask` has returned: were it to end while the echo is off, the terminal would stay mute.
-fn uninterrupted<T>(ask: impl FnOnce() -> Result<T, LineError>) -> io::Result<Result<T, LineError>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let handler = flag::register(SIGINT, Arc::clone(&interrupted))?;
-    let typed = ask();
-    low_level::unregister(handler);
-    let is_interrupt = |error: &io::Error| error.kind() == io::ErrorKind::Interrupted;
-    if interrupted.load(Ordering::Relaxed) || matches!(&typed, Err(LineError::Read(error)) if is_interrupt(error)) {
-        low_level::emulate_default_handler(SIGINT)?;
-    }
-    match typed {
-        Err(LineError::Read(error)) => Err(error),
-        typed => Ok(typed),
     }
 }

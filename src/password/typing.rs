@@ -1,9 +1,14 @@
 //! One line that is typed at the terminal, and not shown: a small editor, since the bytes are to be in the memory of a secret from the first one on.
 //!
-//! Knows the keys that people use to mend what they cannot see; does not know what the line is for. Keeps true: the terminal is again as it was when this returns.
+//! Knows the keys that people use to mend what they cannot see; does not know what the line is for. Keeps true: the terminal is again as it was when this returns, and when a signal ends
+//! this program instead.
 
 use super::line::{LINE_MAX, LineError};
 use crate::secret::SecretBytes;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::SignalFd;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -19,13 +24,67 @@ pub(super) enum Shown {
 
 /// Asks `question` at the terminal of this process, and takes the line that is typed.
 ///
+/// A signal that ends this program (SIGINT, SIGTERM, SIGHUP) does so at once, but not before the terminal is as it was.
+///
 /// # Errors
 /// [`LineError::TooLong`]; [`LineError::Read`], of the kind `Interrupted` when Ctrl-C was typed.
 pub(super) fn ask(question: &str, shown: Shown) -> Result<SecretBytes, LineError> {
     let terminal = File::options().read(true).write(true).open("/dev/tty")?;
     (&terminal).write_all(question.as_bytes())?;
+    let held = Held::begin()?;
     let _mute = Mute::begin(&terminal)?;
-    read(&mut &terminal, &mut &terminal, shown)
+    let mut keys = Keys {
+        terminal: &terminal,
+        held: &held,
+    };
+    read(&mut keys, &mut &terminal, shown)
+}
+
+/// The signals that end a program, held back until this is dropped: then those that have come do what they do. Of other threads there are none yet that could take them.
+struct Held {
+    before: SigSet,
+    /// Readable when one has come.
+    coming: SignalFd,
+}
+
+impl Held {
+    fn begin() -> io::Result<Self> {
+        let ends: SigSet = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect();
+        let coming = SignalFd::new(&ends)?;
+        let before = ends.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        Ok(Self { before, coming })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It was the mask before.
+        let _ = self.before.thread_set_mask();
+    }
+}
+
+/// What is typed at a terminal, until a signal comes.
+struct Keys<'a> {
+    terminal: &'a File,
+    held: &'a Held,
+}
+
+impl Read for Keys<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut fds = [
+            PollFd::new(self.terminal, PollFlags::IN),
+            PollFd::new(&self.held.coming, PollFlags::IN),
+        ];
+        loop {
+            match poll(&mut fds, None) {
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+                // It ends this program in a moment.
+                Ok(_) if !fds[1].revents().is_empty() => return Err(ErrorKind::ConnectionAborted.into()),
+                Ok(_) => return self.terminal.read(bytes),
+            }
+        }
+    }
 }
 
 /// A terminal that shows nothing by itself and gives every key at once, Ctrl-C also, until this is dropped.

@@ -8,6 +8,7 @@ use rustix::process::{Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -18,6 +19,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Seen {
     /// The exit code; -1 when a signal ended it.
     pub(crate) code: i32,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    /// Whether the terminal shows what is typed there now.
+    pub(crate) has_echo: bool,
     /// Everything on the screen, with the line ends of a file.
     pub(crate) text: String,
 }
@@ -53,7 +58,17 @@ impl Seen {
 #[track_caller]
 pub(crate) fn at_terminal(command: &Command, dialogue: &[(&str, &str)]) -> Seen {
     let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    converse(&controller, command, dialogue)
+    converse(&controller, command, dialogue, || {})
+}
+
+/// The same, and then calls `finally`, with which the command shall end: with the terminal, when that has the echo, or has it not.
+#[track_caller]
+pub(crate) fn at_terminal_until(command: &Command, dialogue: &[(&str, &str)], echo: bool, finally: impl FnOnce(&OwnedFd)) -> Seen {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    converse(&controller, command, dialogue, || {
+        wait_for("the terminal", || has_echo(&controller) == echo);
+        finally(&controller);
+    })
 }
 
 /// Runs `command` at a terminal, as on a machine that is twenty times slower: it is stopped again and again.
@@ -73,14 +88,14 @@ pub(crate) fn at_slow_terminal(command: &Command) -> Seen {
                 let _ = kill_process_group(group, Signal::CONT);
             }
         });
-        let seen = converse(controller, command, &[]);
+        let seen = converse(controller, command, &[], || {});
         drop(send);
         seen
     })
 }
 
 #[track_caller]
-fn converse(controller: &OwnedFd, command: &Command, dialogue: &[(&str, &str)]) -> Seen {
+fn converse(controller: &OwnedFd, command: &Command, dialogue: &[(&str, &str)], finally: impl FnOnce()) -> Seen {
     grantpt(controller).unwrap();
     unlockpt(controller).unwrap();
     let name = ptsname(controller, Vec::new()).unwrap();
@@ -108,17 +123,22 @@ fn converse(controller: &OwnedFd, command: &Command, dialogue: &[(&str, &str)]) 
             assert!(read(controller, &mut seen), "it ended, and never asked {question:?}:\n{seen}");
         }
         from = seen.len();
-        wait_for("the echo to be off", || {
-            !tcgetattr(controller).unwrap().local_modes.contains(LocalModes::ECHO)
-        });
+        wait_for("the echo to be off", || !has_echo(controller));
         rustix::io::write(controller, format!("{answer}\n").as_bytes()).unwrap();
     }
+    finally();
     while read(controller, &mut seen) {}
-    let code = child.wait().unwrap().code().unwrap_or(-1);
+    let status = child.wait().unwrap();
     Seen {
-        code,
+        code: status.code().unwrap_or(-1),
+        signal: status.signal(),
+        has_echo: has_echo(controller),
         text: seen.replace("\r\n", "\n"),
     }
+}
+
+fn has_echo(controller: &OwnedFd) -> bool {
+    tcgetattr(controller).unwrap().local_modes.contains(LocalModes::ECHO)
 }
 
 /// Adds what comes next; false at the end, when nobody has the terminal open any more.

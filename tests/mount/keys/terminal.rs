@@ -4,7 +4,9 @@ use super::*;
 use crate::cli::code;
 use crate::harness::PASSWORD;
 use crate::people::run_unmount;
-use crate::terminal::at_terminal;
+use crate::terminal::{at_terminal, at_terminal_until};
+use rustix::process::{Signal, kill_process_group};
+use rustix::termios::tcgetpgrp;
 
 #[test]
 fn passwd_asks_once_for_the_old_and_twice_for_the_new() {
@@ -42,6 +44,26 @@ fn a_slip_at_the_terminal_changes_nothing() {
         .code(code::WRONG_PASSWORD)
         .hides(&["recovery key"]);
     assert_eq!(config(&vault), before);
+}
+
+/// The terminal is not left mute.
+#[test]
+fn who_is_asked_can_leave() {
+    let vault = vault();
+    let type_key = |key: u8| move |terminal: &_| assert_eq!(rustix::io::write(terminal, &[key]), Ok(1));
+    let passwd = on(&vault, &["passwd"]);
+    let seen = at_terminal_until(&passwd, &[], false, type_key(3));
+    assert_eq!((seen.signal, seen.has_echo), (Some(Signal::INT.as_raw()), true), "{seen:?}");
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let send = |terminal: &_| kill_process_group(tcgetpgrp(terminal).unwrap(), signal).unwrap();
+        let seen = at_terminal_until(&passwd, &[], false, send);
+        assert_eq!((seen.signal, seen.has_echo), (Some(signal.as_raw()), true), "{seen:?}");
+    }
+    // When the answer is there, Ctrl-C is a signal again: here after the last question, in a computation that would take minutes.
+    let add = on(&vault, &["key", "add", "--kdf-memory", "1G", "--kdf-passes", "1000"]);
+    let dialogue = [("Password: ", PASSWORD), ("New password: ", "x"), ("The same again: ", "x")];
+    let seen = at_terminal_until(&add, &dialogue, true, type_key(3));
+    assert_eq!((seen.signal, seen.has_echo), (Some(Signal::INT.as_raw()), true), "{seen:?}");
 }
 
 #[test]
