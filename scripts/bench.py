@@ -146,6 +146,7 @@ ROWS = [
     ("write", "MiB/s"), ("overwrite", "MiB/s"), ("read, freshly mounted", "MiB/s"), ("read again", "MiB/s"), ("random 4 KiB reads, freshly mounted", "/s"),
     ("random 4 KiB writes, fsync at the end", "/s"), ("200-byte appends, each synced", "/s"), ("64-byte writes", "/s"), ("SQLite commits", "/s"),
     ("untar", "files/s"), ("memory of the daemon after that", "MiB"), ("ls -lR, freshly mounted", "entries/s"), ("ls -lR again", "entries/s"),
+    ("find -size, freshly mounted", "entries/s"), ("find -size again", "entries/s"),
     ("read every file, freshly mounted", "files/s"), ("read every file again", "files/s"), ("rm -rf", "files/s"), ("mount", "s"), ("mount again", "s"),
 ]
 SMALLER_IS_BETTER = {"memory of the daemon after that", "mount", "mount again"}
@@ -183,6 +184,10 @@ def measure(kind, options, archive, entries):
     kind.remount()
     yield "ls -lR, freshly mounted", entries / seconds(lambda: shell("ls", "-lR", at("tree")))
     yield "ls -lR again", entries / seconds(lambda: shell("ls", "-lR", at("tree")))
+    kind.remount()
+    # Attributes, as ls takes them, but no extended ones.
+    yield "find -size, freshly mounted", entries / seconds(lambda: shell("find", at("tree"), "-size", "+1c"))
+    yield "find -size again", entries / seconds(lambda: shell("find", at("tree"), "-size", "+1c"))
     kind.remount()
     read_all = lambda: shell("sh", "-c", 'find "$1" -type f -print0 | xargs -0 cat', "sh", at("tree"))
     yield "read every file, freshly mounted", entries / seconds(read_all)

@@ -9,6 +9,8 @@
 #     --write       put the table into docs/performance.md and draw docs/performance.svg
 #     NAME          only these of: plainview gocryptfs encfs securefs cryfs passthrough bare
 #
+# At the end it counts, for each operation on a plainview mount, the requests of the kernel and the system calls on the vault (scripts/count.py).
+#
 # Installs the others from Debian, and libfuse's example of a filesystem without encryption. Needs root. Unmounts and removes what it has made.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,7 +21,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 scripts/setup.sh
 missing=()
-for pair in gocryptfs:gocryptfs encfs:encfs securefs:securefs cryfs:cryfs pkg-config:pkg-config python3:python3 tar:tar; do
+for pair in gocryptfs:gocryptfs encfs:encfs securefs:securefs cryfs:cryfs pkg-config:pkg-config python3:python3 tar:tar strace:strace; do
     command -v "${pair%%:*}" > /dev/null || missing+=("${pair##*:}")
 done
 example=/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c
@@ -35,4 +37,6 @@ workloads="$(cargo bench --locked --quiet --no-run --bench workloads --message-f
 mkdir -p "$built/bench"
 # The example looks its files up with a descriptor each, and takes more than 4096 of them only when it may.
 cc -O2 -o "$built/bench/passthrough" $example $(pkg-config fuse3 --cflags --libs)
-exec python3 scripts/bench.py --plainview "$built/release/plainview" --workloads "$workloads" --passthrough "$built/bench/passthrough" "$@"
+python3 scripts/bench.py --plainview "$built/release/plainview" --workloads "$workloads" --passthrough "$built/bench/passthrough" "$@"
+echo
+python3 scripts/count.py "$built/release/plainview"
