@@ -1,7 +1,7 @@
 //! `plainview.toml` as a file: read whole, written whole or not at all; and changed by one program at a time.
 
 use super::config::ConfigError;
-use crate::sys::temporary;
+use crate::sys::{metadata, temporary};
 use rand::Rng;
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Stat, Uid, fstat};
 use rustix::io::Errno;
@@ -88,14 +88,16 @@ impl<'a> Exclusive<'a> {
         read(self.root)
     }
 
-    /// Puts `bytes` in its place, with its mode and owner. Durable when this returns.
+    /// Puts `bytes` in its place, with its mode, owner and extended attributes, ACLs among these. Durable when this returns.
     ///
     /// # Errors
     /// [`ConfigError::NotDurable`], when only that is missing; else what the operating system says, and the file is as it was.
     pub(super) fn replace(&self, bytes: &[u8]) -> Result<(), ConfigError> {
         let old = fstat(&self.file)?;
         let (temporary, file) = temporary(self.root)?;
-        let put = keep_owner(&file, &old)
+        // An ACL before the mode, which has its mask.
+        let put = metadata::copy_xattrs(self.file.as_fd(), file.as_fd())
+            .and_then(|()| keep_owner(&file, &old))
             .and_then(|()| fill(file, bytes))
             .and_then(|()| rustix::fs::renameat(self.root, temporary.as_str(), self.root, FILE));
         if let Err(errno) = put {

@@ -26,7 +26,11 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     descriptor::set_times(to, &times(&wanted))
 }
 
-fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+/// Gives the file `to` the extended attributes of the file `from`, ACLs among them, and no others.
+///
+/// # Errors
+/// What the operating system says.
+pub fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let (mut wanted, have) = (xattr_names(from)?, xattr_names(to)?);
     // Who changes a file takes its capabilities away.
     wanted.retain(|name| &**name != c"security.capability");

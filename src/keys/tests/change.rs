@@ -3,10 +3,11 @@
 use super::super::*;
 use super::{password, slot};
 use crate::keys::text::{self, Head, SLOTS_MAX};
+use rustix::fs::XattrFlags;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A vault whose first slot `pw` opens.
@@ -154,6 +155,35 @@ fn the_file_keeps_its_mode_and_owner() {
         assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (1234, 5678, 0o444));
     }
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_file_keeps_its_acl_and_gets_none_from_its_directory() {
+    // Version 2, and entries of tag, permissions and id: owner rw, user 1234 r, group none, mask r, others none.
+    let entry = |tag: u16, permissions: u16, id: u32| [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat();
+    let acl = |user: u32| {
+        let entries = [
+            entry(1, 6, !0),
+            entry(2, 4, user),
+            entry(4, 0, !0),
+            entry(0x10, 4, !0),
+            entry(0x20, 0, !0),
+        ];
+        [vec![2, 0, 0, 0], entries.concat()].concat()
+    };
+    let place = Place::new();
+    let set = |path: &Path, name, value: &[u8]| rustix::fs::setxattr(path, name, value, XattrFlags::empty()).unwrap();
+    set(place.dir.path(), c"system.posix_acl_default", &acl(5678));
+    let acl_now = || {
+        let mut value = [0; 100];
+        let len = rustix::fs::getxattr(place.path(), c"system.posix_acl_access", &mut value).ok()?;
+        Some(value[..len].to_vec())
+    };
+    place.change(&Change::Add(&new("x"))).unwrap();
+    assert_eq!(acl_now(), None);
+    set(&place.path(), c"system.posix_acl_access", &acl(1234));
+    place.change(&Change::Remove(2)).unwrap();
+    assert_eq!(acl_now(), Some(acl(1234)));
 }
 
 #[test]
