@@ -1,6 +1,6 @@
 //! What can be done to an open descriptor whatever it was opened for: also one opened with O_PATH, which most calls refuse.
 
-use super::passing;
+use super::passing::{self, SETID, Why};
 use parking_lot::ReentrantMutex;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timestamps, Uid};
 use rustix::io::Result;
@@ -30,31 +30,30 @@ pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
 /// Held while a mode is changed, so that [`with_permission`] never puts back a mode that was set meanwhile.
 static MODES: ReentrantMutex<()> = ReentrantMutex::new(());
 
-/// Runs `action`, which writes to the file; where the operating system takes set-user-id or set-group-id away for that, gives them back.
+/// Runs `action`, which writes to the file; where the operating system takes set-user-id or set-group-id away for that, gives them back. Who sets the mode meanwhile has the last word.
 ///
 /// # Errors
 /// What `action` returned.
 pub fn keeping_privileges<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> Result<T>) -> Result<T> {
-    if rustix::fs::fstat(fd)?.st_mode & SETID == 0 {
-        return action();
-    }
-    let _modes = MODES.lock();
-    let stat = rustix::fs::fstat(fd)?;
-    let before = stat.st_mode;
-    // Without the right to execute, the group's bit is not about privileges and stays.
-    let taken = if before & 0o010 == 0 { SETUID } else { SETID };
-    let _moment = passing::begin(fd, &stat, before & !taken);
+    let moment = passing::begin(fd, Why::Written)?;
     let result = action();
-    if rustix::fs::fstat(fd)?.st_mode != before {
-        // Of a file that is not ours, what we must not give back is not there to be misused.
-        let _ = put(fd, Mode::from_raw_mode(before & 0o7777));
+    if moment.own().is_some_and(|own| own & SETID != 0) {
+        let _modes = MODES.lock();
+        let on_disk = rustix::fs::fstat(fd)?.st_mode;
+        let wanted = with_privileges(on_disk, moment.own());
+        if on_disk & SETID != wanted & SETID {
+            // Of a file that is not ours, what we must not give back is not there to be misused.
+            let _ = put(fd, Mode::from_raw_mode(wanted));
+        }
     }
     result
 }
 
-const SETUID: u32 = 0o4000;
-/// Set-user-id and set-group-id.
-const SETID: u32 = 0o6000;
+/// The mode `mode`, but with set-user-id and set-group-id as the mode `own` has them.
+fn with_privileges(mode: u32, own: Option<u32>) -> u32 {
+    let mode = mode & 0o7777;
+    own.map_or(mode, |own| mode & !SETID | own & SETID)
+}
 
 /// chmod(2) of the open file, to the mode that it is to have from now on.
 ///
@@ -84,7 +83,9 @@ pub fn mode(stat: &Stat) -> u32 {
 pub fn chown(fd: BorrowedFd<'_>, uid: Option<Uid>, gid: Option<Gid>) -> Result<()> {
     // It takes set-user-id away, which nobody must give back to the new owner.
     let _modes = MODES.lock();
-    rustix::fs::chownat(fd, c"", uid, gid, AtFlags::EMPTY_PATH)
+    rustix::fs::chownat(fd, c"", uid, gid, AtFlags::EMPTY_PATH)?;
+    passing::settle(fd, rustix::fs::fstat(fd)?.st_mode & 0o7777);
+    Ok(())
 }
 
 /// utimensat(2) of the open file itself, also of a symlink.
@@ -118,11 +119,13 @@ pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMu
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(denied);
     }
-    let _moment = passing::begin(fd, &stat, stat.st_mode | grant.bits());
+    let moment = passing::begin(fd, Why::Wider(grant.bits()))?;
     put(fd, mode | grant)?;
     let result = action();
-    if let Err(error) = put(fd, mode) {
-        log::error!("cannot restore the mode of {} to {:o}: {error}", path(fd).display(), mode.bits());
+    // Who writes to it may have taken privileges away before, and gives them back once only.
+    let before = Mode::from_raw_mode(with_privileges(stat.st_mode, moment.own()));
+    if let Err(error) = put(fd, before) {
+        log::error!("cannot restore the mode of {} to {:o}: {error}", path(fd).display(), before.bits());
     }
     result
 }
@@ -151,5 +154,51 @@ mod tests {
         given.unwrap().unwrap();
         let stat = rustix::fs::fstat(&file).unwrap();
         assert_eq!((stat.st_uid, stat.st_mode & 0o7777), (1234, 0o755));
+    }
+
+    /// As an ordinary user's write does; and who sets the mode meanwhile has the last word.
+    #[test]
+    fn privileges_that_were_taken_away_are_given_back() {
+        let file = tempfile::tempfile().unwrap();
+        let fd = file.as_fd();
+        let disk = || rustix::fs::fstat(fd).unwrap().st_mode & 0o7777;
+        let set = |mode: u32| chmod(fd, Mode::from_raw_mode(mode)).unwrap();
+        let written = |before: u32, meanwhile: Option<u32>| {
+            set(before);
+            keeping_privileges(fd, || {
+                meanwhile.into_iter().for_each(set);
+                put(fd, Mode::from_raw_mode(disk() & !SETID))?;
+                assert_eq!(mode(&rustix::fs::fstat(fd)?), meanwhile.unwrap_or(before));
+                Ok(())
+            })
+            .unwrap();
+            disk()
+        };
+        assert_eq!(written(0o2755, None), 0o2755);
+        assert_eq!(written(0o755, Some(0o2755)), 0o2755);
+        assert_eq!(written(0o6755, Some(0o755)), 0o755);
+        assert_eq!(written(0o4755, Some(0o2750)), 0o2750);
+        assert_eq!(written(0o644, None), 0o644);
+        // Two at once.
+        set(0o4755);
+        keeping_privileges(fd, || {
+            put(fd, Mode::from_raw_mode(0o755))?;
+            keeping_privileges(fd, || Ok(()))?;
+            assert_eq!(disk(), 0o4755);
+            put(fd, Mode::from_raw_mode(0o755))
+        })
+        .unwrap();
+        assert_eq!(disk(), 0o4755);
+        // And a moment of the other kind, in which it is still to be read.
+        keeping_privileges(fd, || {
+            put(fd, Mode::from_raw_mode(0o755))?;
+            let mut tries = 0;
+            with_permission(fd, Mode::WGRP, || {
+                tries += 1;
+                if tries == 1 { Err(rustix::io::Errno::ACCESS) } else { Ok(()) }
+            })
+        })
+        .unwrap();
+        assert_eq!(disk(), 0o4755);
     }
 }

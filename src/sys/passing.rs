@@ -6,6 +6,7 @@
 use super::disk::{FileId, Moment};
 use parking_lot::Mutex;
 use rustix::fs::Stat;
+use rustix::io::Result;
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
 use std::sync::LazyLock;
@@ -15,12 +16,36 @@ use std::time::{Duration, Instant};
 /// For how long after a moment an answer may still be made of what was read in it.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
+/// Why a file has another mode for a moment.
+#[derive(Clone, Copy)]
+pub(super) enum Why {
+    /// It is needed with these bits more.
+    Wider(u32),
+    /// Who writes to it takes set-user-id and set-group-id away, unless that may do more than most.
+    Written,
+}
+
+/// Set-user-id and set-group-id.
+pub(super) const SETID: u32 = 0o6000;
+
+impl Why {
+    /// The mode on disk meanwhile, of a file that has the mode `mode`.
+    fn passing(self, mode: u32) -> u32 {
+        match self {
+            Self::Wider(more) => mode | more,
+            // Without the right to execute, the group's bit is not about privileges and stays.
+            Self::Written if mode & 0o010 == 0 => mode & !0o4000,
+            Self::Written => mode & !SETID,
+        }
+    }
+}
+
 /// One moment of one file.
 struct Passing {
-    /// The mode on disk meanwhile.
-    passing: u32,
-    /// The file's own.
-    own: u32,
+    id: u64,
+    why: Why,
+    /// The mode on disk meanwhile, and the file's own: nothing before that was looked at.
+    modes: Option<(u32, u32)>,
     /// Nothing while it lasts.
     over: Option<Over>,
 }
@@ -36,6 +61,7 @@ struct Over {
 /// The moments that are remembered.
 struct Moments {
     of: HashMap<FileId, Vec<Passing>>,
+    last_id: u64,
     /// When those were last dropped whose time was over.
     swept: Instant,
 }
@@ -43,6 +69,7 @@ struct Moments {
 static MOMENTS: LazyLock<Mutex<Moments>> = LazyLock::new(|| {
     Mutex::new(Moments {
         of: HashMap::new(),
+        last_id: 0,
         swept: Instant::now(),
     })
 });
@@ -50,44 +77,74 @@ static MOMENTS: LazyLock<Mutex<Moments>> = LazyLock::new(|| {
 static FILES: AtomicUsize = AtomicUsize::new(0);
 
 /// A moment that lasts until this is dropped.
-pub(super) struct Lasting<'a>(FileId, BorrowedFd<'a>);
+pub(super) struct Lasting<'a> {
+    file: FileId,
+    id: u64,
+    fd: BorrowedFd<'a>,
+}
 
-/// The open file, whose state is `stat`, gets the mode `passing` on disk until what this returns is dropped. To be called before the change.
-pub(super) fn begin<'a>(fd: BorrowedFd<'a>, stat: &Stat, passing: u32) -> Lasting<'a> {
-    let file = FileId::of(stat);
+/// The open file may have another mode on disk until what this returns is dropped. To be called before the change.
+///
+/// # Errors
+/// As fstat(2).
+pub(super) fn begin(fd: BorrowedFd<'_>, why: Why) -> Result<Lasting<'_>> {
+    let file = FileId::of(&rustix::fs::fstat(fd)?);
+    let mut id = 0;
     MOMENTS.lock().change(|moments| {
-        let own = moments.own(stat);
-        moments.of.entry(file).or_default().push(Passing {
-            passing: passing & 0o7777,
-            own,
-            over: None,
-        });
+        moments.last_id += 1;
+        id = moments.last_id;
+        let (modes, over) = (None, None);
+        moments.of.entry(file).or_default().push(Passing { id, why, modes, over });
     });
-    Lasting(file, fd)
+    let lasting = Lasting { file, id, fd };
+    // From here on who sets the mode says so here.
+    let stat = rustix::fs::fstat(fd)?;
+    MOMENTS.lock().change(|moments| {
+        let own = moments.own(&stat);
+        if let Some(moment) = moments.lasting(&lasting) {
+            moment.modes.get_or_insert((why.passing(stat.st_mode & 0o7777), own));
+        }
+    });
+    Ok(lasting)
+}
+
+impl Lasting<'_> {
+    /// The file's own mode, as it was set last.
+    pub(super) fn own(&self) -> Option<u32> {
+        let mut own = None;
+        MOMENTS
+            .lock()
+            .change(|moments| own = moments.lasting(self).and_then(|moment| moment.modes).map(|(_, own)| own));
+        own
+    }
 }
 
 impl Drop for Lasting<'_> {
     fn drop(&mut self) {
-        // Where the time of change has ticks, that it was looked at gives the next change a later one.
-        let left = rustix::fs::fstat(self.1);
+        let mut shows = false;
         MOMENTS.lock().change(|moments| {
-            let of_file = moments.of.entry(self.0).or_default();
-            // The innermost: they are nested.
-            let Some(at) = of_file.iter().rposition(|moment| moment.over.is_none()) else {
+            let modes = moments.lasting(self).and_then(|moment| moment.modes);
+            shows = modes.is_some_and(|(passing, own)| passing != own);
+        });
+        // Where the time of change has ticks, that it was looked at gives the next change a later one.
+        let left = shows.then(|| rustix::fs::fstat(self.fd).ok()).flatten();
+        MOMENTS.lock().change(|moments| {
+            let Some(of_file) = moments.of.get_mut(&self.file) else { return };
+            let Some(at) = of_file.iter().position(|moment| moment.id == self.id) else {
                 return;
             };
-            match left {
-                Ok(left) => {
-                    let mut ended = of_file.remove(at);
-                    ended.over = Some(Over {
-                        changed: Moment::changed(&left),
-                        until: Instant::now() + AFTERWARDS,
-                    });
-                    // Of many that are alike, the last one says it all.
-                    of_file.retain(|other| other.over.is_none() || (other.passing, other.own) != (ended.passing, ended.own));
-                    of_file.insert(0, ended);
-                }
-                Err(_) => drop(of_file.remove(at)),
+            let mut ended = of_file.remove(at);
+            if let Some(left) = left {
+                ended.over = Some(Over {
+                    changed: Moment::changed(&left),
+                    until: Instant::now() + AFTERWARDS,
+                });
+                // Of many that are alike, the last one says it all.
+                of_file.retain(|other| other.over.is_none() || other.modes != ended.modes);
+                of_file.insert(0, ended);
+            }
+            if of_file.is_empty() {
+                moments.of.remove(&self.file);
             }
         });
     }
@@ -102,7 +159,10 @@ pub(super) fn settle(fd: BorrowedFd<'_>, mode: u32) {
     let file = FileId::of(&stat);
     MOMENTS.lock().change(|moments| {
         for moment in moments.of.get_mut(&file).into_iter().flatten() {
-            moment.own = mode;
+            moment.modes = match (&moment.over, moment.modes) {
+                (Some(_), Some((passing, _))) => Some((passing, mode)),
+                _ => Some((moment.why.passing(mode), mode)),
+            };
         }
     });
 }
@@ -132,11 +192,21 @@ impl Moments {
         FILES.store(self.of.len(), Ordering::SeqCst);
     }
 
+    /// A moment that is not over.
+    fn lasting(&mut self, lasting: &Lasting<'_>) -> Option<&mut Passing> {
+        let of_file = self.of.get_mut(&lasting.file)?;
+        of_file.iter_mut().find(|moment| moment.id == lasting.id)
+    }
+
     fn own(&self, stat: &Stat) -> u32 {
         let (mode, changed) = (stat.st_mode & 0o7777, Moment::changed(stat));
         let of_file = self.of.get(&FileId::of(stat)).into_iter().flatten();
-        let is_of = |moment: &&Passing| moment.passing == mode && moment.over.as_ref().is_none_or(|over| changed <= over.changed);
-        of_file.rev().find(is_of).map_or(mode, |moment| moment.own)
+        let own = |moment: &Passing| {
+            let (passing, own) = moment.modes?;
+            let is_of = passing == mode && moment.over.as_ref().is_none_or(|over| changed <= over.changed);
+            is_of.then_some(own)
+        };
+        of_file.rev().find_map(own).unwrap_or(mode)
     }
 }
 
@@ -154,11 +224,11 @@ mod tests {
         let set = |mode: u32| fchmod(fd, Mode::from_raw_mode(mode)).unwrap();
         let shown = || own_mode(&fstat(fd).unwrap());
         set(0o400);
-        let lasting = begin(fd, &fstat(fd).unwrap(), 0o600);
+        let lasting = begin(fd, Why::Wider(0o200)).unwrap();
         set(0o600);
         let meanwhile = fstat(fd).unwrap();
         assert_eq!(shown(), 0o400);
-        let inner = begin(fd, &meanwhile, 0o700);
+        let inner = begin(fd, Why::Wider(0o100)).unwrap();
         set(0o700);
         assert_eq!(shown(), 0o400);
         set(0o600);
@@ -173,5 +243,27 @@ mod tests {
         assert_eq!((own_mode(&meanwhile), shown()), (0o400, 0o600));
         descriptor::chmod(fd, Mode::from_raw_mode(0o640)).unwrap();
         assert_eq!((own_mode(&meanwhile), shown()), (0o640, 0o640));
+    }
+    #[test]
+    fn moments_need_not_be_nested_and_a_mode_that_is_set_meanwhile_counts() {
+        let file = tempfile::tempfile().unwrap();
+        let fd = file.as_fd();
+        let disk = |mode: u32| fchmod(fd, Mode::from_raw_mode(mode)).unwrap();
+        let shown = || own_mode(&fstat(fd).unwrap());
+        disk(0o755);
+        let first = begin(fd, Why::Written).unwrap();
+        descriptor::chmod(fd, Mode::from_raw_mode(0o2755)).unwrap();
+        let second = begin(fd, Why::Written).unwrap();
+        disk(0o755);
+        assert_eq!((first.own(), second.own(), shown()), (Some(0o2755), Some(0o2755), 0o2755));
+        drop(first);
+        assert_eq!((second.own(), shown()), (Some(0o2755), 0o2755));
+        descriptor::chmod(fd, Mode::from_raw_mode(0o644)).unwrap();
+        assert_eq!((second.own(), shown()), (Some(0o644), 0o644));
+        drop(second);
+        // What never differed needs not be remembered.
+        let file = tempfile::tempfile().unwrap();
+        drop(begin(file.as_fd(), Why::Written).unwrap());
+        assert!(!MOMENTS.lock().of.contains_key(&FileId::of(&fstat(&file).unwrap())));
     }
 }

@@ -1,9 +1,9 @@
 //! The contents of regular files: reading, writing, space, durability.
 
-use super::attributes::{kill_privileges, restore_privileges};
+use super::attributes::kill_privileges;
 use super::inode::Inode;
 use super::{Allocate, NodeId, Origin, Privileges, View};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::folder::{Contents, Durability, SeekTo, Storage};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, OFlags};
@@ -63,13 +63,12 @@ impl View {
             contents.write_late(fd, offset, data)?;
             return privileges.apply(inode, fd);
         }
-        let mode = descriptor::mode(&rustix::fs::fstat(fd)?);
-        contents.write_late(fd, offset, data)?;
-        match restore_privileges(fd, mode) {
-            // Of a file that is not ours but that we may write to, we may change no more than that.
-            Err(Error::Os(Errno::PERM)) => Ok(()),
-            restored => restored,
-        }
+        let mut written = Ok(());
+        descriptor::keeping_privileges(fd, || {
+            written = contents.write_late(fd, offset, data);
+            Ok(())
+        })?;
+        written
     }
 
     /// Makes a file durable.
