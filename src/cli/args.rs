@@ -148,7 +148,11 @@ pub struct MountArgs {
     /// Unmount when nothing was used for that long, such as 15m; never while a file or directory in it is in use
     #[arg(long, value_name = "TIME", value_parser = crate::mount::parse_idle)]
     pub idle: Option<Duration>,
-    /// Mount options, separated by commas: allow_other, acl, nonempty, idle=TIME, and those of mount(8) such as ro, nodev, nosuid, noexec, noatime, nofail, x-*
+    /// How long the kernel goes by what it knows of names and attributes, so for how long what others change in the vault, such as a sync client, may go unseen: 0s to 24h
+    /// [default: 1s]
+    #[arg(long, value_name = "TIME", value_parser = crate::mount::parse_cache_time)]
+    pub cache_time: Option<Duration>,
+    /// Mount options, separated by commas: allow_other, acl, nonempty, idle=TIME, cache_time=TIME, and those of mount(8) such as ro, nodev, nosuid, noexec, noatime, nofail, x-*
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
     /// What opens the vault.

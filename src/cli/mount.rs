@@ -42,7 +42,10 @@ pub(super) fn run(args: &MountArgs) -> Result<(), Failure> {
         ));
     }
     let words = args.options.iter().map(String::as_str).chain(args.ro.then_some("ro"));
-    let options = Options::parse(words).map_err(|error| failure(&error))?.with_idle(args.idle);
+    let options = Options::parse(words)
+        .map_err(|error| failure(&error))?
+        .with_idle(args.idle)
+        .with_cache_time(args.cache_time);
     if args.background_child {
         mount::follow_parent();
         return serve(args, &options, Start::Background);

@@ -6,7 +6,7 @@ use super::convert::{
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
-use super::{Acls, LIFETIME, Told};
+use super::{Acls, Terms, Told};
 use crate::error::Result;
 use crate::folder::Durability;
 use crate::view::{Fill, NodeId, Privileges, View};
@@ -37,19 +37,19 @@ pub(super) struct Adapter {
     files: Opening,
     directories: Opening,
     seeker: Seeker,
-    acls: Acls,
+    terms: Terms,
     notifier: Arc<OnceLock<Notifier>>,
     told: Told,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>, seeker: Seeker, acls: Acls, notifier: Arc<OnceLock<Notifier>>, told: Told) -> Self {
+    pub(super) fn new(view: Arc<View>, seeker: Seeker, terms: Terms, notifier: Arc<OnceLock<Notifier>>, told: Told) -> Self {
         Self {
             view,
             files: Opening::Answered,
             directories: Opening::Answered,
             seeker,
-            acls,
+            terms,
             notifier,
             told,
         }
@@ -82,14 +82,14 @@ impl Adapter {
 
     /// As [`forget_attributes`](Self::forget_attributes), if the attribute `name` is an ACL that has the mode in it, and the kernel does not know that it has.
     fn forget_mode(&self, ino: INodeNo, name: &OsStr) {
-        if self.acls == Acls::Stored && name == "system.posix_acl_access" {
+        if self.terms.acls == Acls::Stored && name == "system.posix_acl_access" {
             self.forget_attributes(ino);
         }
     }
 
     /// The `mode` of what a caller with that `umask` makes in `parent`.
     fn masked(&self, view: &View, parent: NodeId, mode: u32, umask: u32) -> Result<u32> {
-        match self.acls {
+        match self.terms.acls {
             // The kernel has applied the mask.
             Acls::Stored => Ok(mode),
             Acls::Enforced => view.masked(parent, mode, umask),
@@ -118,7 +118,7 @@ fn durability(datasync: bool) -> Durability {
 
 impl Filesystem for Adapter {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        (self.files, self.directories) = negotiate(config, &self.view, self.acls)?;
+        (self.files, self.directories) = negotiate(config, &self.view, self.terms.acls)?;
         Ok(())
     }
 
@@ -127,8 +127,8 @@ impl Filesystem for Adapter {
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         match self.call("lookup", parent, |view, parent| view.lookup(parent, name.as_bytes())) {
-            Err(error) if error == Errno::ENOENT => reply::absent(reply),
-            result => reply::entry(reply, result),
+            Err(error) if error == Errno::ENOENT => reply::absent(reply, self.terms.lifetime),
+            result => reply::entry(reply, self.terms.lifetime, result),
         }
     }
 
@@ -142,7 +142,7 @@ impl Filesystem for Adapter {
     }
 
     fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        reply::attr(reply, self.call("getattr", ino, View::getattr));
+        reply::attr(reply, self.terms.lifetime, self.call("getattr", ino, View::getattr));
     }
 
     fn setattr(
@@ -166,6 +166,7 @@ impl Filesystem for Adapter {
         let changes = changes((mode, uid, gid, size), atime, mtime);
         reply::attr(
             reply,
+            self.terms.lifetime,
             self.call("setattr", ino, |view, node| view.setattr(caller(request), node, &changes)),
         );
     }
@@ -179,7 +180,7 @@ impl Filesystem for Adapter {
             let mode = self.masked(view, parent, mode, umask)?;
             view.mknod(caller(request), parent, name.as_bytes(), mode, rdev)
         });
-        reply::entry(reply, made);
+        reply::entry(reply, self.terms.lifetime, made);
     }
 
     fn mkdir(&self, request: &Request, parent: INodeNo, name: &OsStr, mode: u32, umask: u32, reply: ReplyEntry) {
@@ -187,7 +188,7 @@ impl Filesystem for Adapter {
             let mode = self.masked(view, parent, mode, umask)?;
             view.mkdir(caller(request), parent, name.as_bytes(), mode)
         });
-        reply::entry(reply, made);
+        reply::entry(reply, self.terms.lifetime, made);
     }
 
     fn unlink(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
@@ -209,7 +210,7 @@ impl Filesystem for Adapter {
         let made = self.call("symlink", parent, |view, parent| {
             view.symlink(caller(request), parent, name.as_bytes(), target)
         });
-        reply::entry(reply, made);
+        reply::entry(reply, self.terms.lifetime, made);
     }
 
     fn rename(
@@ -231,6 +232,7 @@ impl Filesystem for Adapter {
     fn link(&self, _: &Request, ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         reply::entry(
             reply,
+            self.terms.lifetime,
             self.call("link", ino, |view, inode| view.link(inode, node(parent), name.as_bytes())),
         );
     }
@@ -320,7 +322,14 @@ impl Filesystem for Adapter {
                     .entry
                     .map_or_else(|| bare_attributes(entry.node, entry.kind), |known| attributes(&known.attr));
                 let generation = Generation(entry.entry.map_or(0, |known| known.generation));
-                let full = reply.add(attr.ino, entry.next, OsStr::from_bytes(entry.name), &LIFETIME, &attr, generation);
+                let full = reply.add(
+                    attr.ino,
+                    entry.next,
+                    OsStr::from_bytes(entry.name),
+                    &self.terms.lifetime,
+                    &attr,
+                    generation,
+                );
                 taken |= !full;
                 if full { Fill::Full } else { Fill::Taken }
             })
@@ -393,7 +402,7 @@ impl Filesystem for Adapter {
             view.create(caller(request), parent, name.as_bytes(), mode, access(OpenFlags(flags)))
         }) {
             Ok(made) => reply.created(
-                &LIFETIME,
+                &self.terms.lifetime,
                 &attributes(&made.attr),
                 Generation(made.generation),
                 NO_HANDLE,

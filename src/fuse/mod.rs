@@ -28,8 +28,6 @@ use std::time::Duration;
 pub use tally::{Tally, Totals};
 pub use told::{STATUS, Told};
 
-/// How long the kernel may believe what it was told, a missing name included: as long as a change underneath, by a sync client, may go unseen.
-const LIFETIME: Duration = Duration::from_secs(1);
 /// Largest request, in bytes: the kernel's own limit unless an administrator raises it.
 const MAX_WRITE: u32 = 1 << 20;
 /// How many requests for readahead and write-back may be under way.
@@ -50,6 +48,15 @@ pub enum Acls {
     Enforced,
 }
 
+/// What the kernel is told besides the files.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// What ACLs are to be.
+    pub acls: Acls,
+    /// How long the kernel may believe what it was told of names and attributes, a missing name included: as long as a change underneath, by a sync client, may go unseen.
+    pub lifetime: Duration,
+}
+
 /// A running conversation with the kernel: it goes on in its own threads until the mount is gone.
 pub struct Session {
     conversation: fuser::BackgroundSession,
@@ -57,11 +64,11 @@ pub struct Session {
 }
 
 impl Session {
-    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads, `acls` being what they are to be, and tells what it is to tell. When this returns, the protocol is agreed on.
+    /// Answers the kernel on `device`, which a mount is connected to, out of `view`, with that many threads, and tells what it is to tell. When this returns, the protocol is agreed on.
     ///
     /// # Errors
     /// What the operating system says, or that the kernel's protocol is too old, for the ACLs perhaps.
-    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize, acls: Acls, told: Told) -> io::Result<Self> {
+    pub fn start(view: Arc<View>, device: OwnedFd, threads: usize, terms: Terms, told: Told) -> io::Result<Self> {
         let mut config = fuser::Config::default();
         // The kernel has checked who may come in. fuser's own check would refuse what kernel threads and changed user ids send on behalf of those who may.
         config.acl = fuser::SessionACL::All;
@@ -76,7 +83,7 @@ impl Session {
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
         let (seeker, seeks) = Seeker::new();
         let notifier = Arc::new(OnceLock::new());
-        let adapter = Adapter::new(view.clone(), seeker, acls, notifier.clone(), told);
+        let adapter = Adapter::new(view.clone(), seeker, terms, notifier.clone(), told);
         let session = fuser::Session::from_fd(adapter, device, config.acl, config)?;
         // Nothing is asked before the session is spawned, and this is the only one to set it.
         let _ = notifier.set(session.notifier());

@@ -1,10 +1,10 @@
 //! A result becomes a reply.
 
-use super::LIFETIME;
 use super::convert::{attributes, bare_attributes};
 use crate::view::{Attr, Entry, NodeId};
 use fuser::{Errno, Generation, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyWrite, ReplyXattr};
 use rustix::fs::FileType;
+use std::time::Duration;
 
 /// What a call came to, with the error that the application sees.
 pub(super) type Answer<T> = Result<T, Errno>;
@@ -18,22 +18,22 @@ pub(super) fn empty(reply: ReplyEmpty, result: Answer<()>) {
 }
 
 /// An entry that is there, or why not.
-pub(super) fn entry(reply: ReplyEntry, result: Answer<Entry>) {
+pub(super) fn entry(reply: ReplyEntry, lifetime: Duration, result: Answer<Entry>) {
     match result {
-        Ok(entry) => reply.entry(&LIFETIME, &attributes(&entry.attr), Generation(entry.generation)),
+        Ok(entry) => reply.entry(&lifetime, &attributes(&entry.attr), Generation(entry.generation)),
         Err(error) => reply.error(error),
     }
 }
 
 /// There is no such entry, and that may be remembered: inode 0 says so. An error would not be remembered.
-pub(super) fn absent(reply: ReplyEntry) {
-    reply.entry(&LIFETIME, &bare_attributes(NodeId(0), FileType::RegularFile), Generation(0));
+pub(super) fn absent(reply: ReplyEntry, lifetime: Duration) {
+    reply.entry(&lifetime, &bare_attributes(NodeId(0), FileType::RegularFile), Generation(0));
 }
 
 /// Attributes, or why not.
-pub(super) fn attr(reply: ReplyAttr, result: Answer<Attr>) {
+pub(super) fn attr(reply: ReplyAttr, lifetime: Duration, result: Answer<Attr>) {
     match result {
-        Ok(attr) => reply.attr(&LIFETIME, &attributes(&attr)),
+        Ok(attr) => reply.attr(&lifetime, &attributes(&attr)),
         Err(error) => reply.error(error),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::adapter::Adapter;
 use super::seeker::Seeker;
-use super::{Acls, STATUS, Told};
+use super::{Acls, STATUS, Terms, Told};
 use crate::error::Error;
 use crate::keys::{MasterKey, Names};
 use crate::record::{Damage, Place, Reason};
@@ -11,6 +11,7 @@ use crate::view::{Access, NodeId, Options, Ownership, View};
 use fuser::{Errno, INodeNo};
 use rustix::fs::{Mode, OFlags};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An adapter around a view of an empty vault.
 fn adapter() -> Adapter {
@@ -29,7 +30,10 @@ fn adapter() -> Adapter {
     Adapter::new(
         Arc::new(View::new(Box::new(vault), root, options).unwrap()),
         Seeker::new().0,
-        Acls::Stored,
+        Terms {
+            acls: Acls::Stored,
+            lifetime: Duration::from_secs(1),
+        },
         Arc::default(),
         Told {
             tally: Arc::default(),

@@ -26,7 +26,7 @@ pub use error::Error;
 pub use holders::{Holders, Process, Use};
 pub use lock::Lock;
 pub use logging::start as start_logging;
-pub use options::{Audience, Options, parse_idle};
+pub use options::{Audience, Options, parse_cache_time, parse_idle};
 pub use point::MountPoint;
 pub use serve::{Kind, Place, Start, serve};
 pub use status::{State, Status, statuses};

@@ -4,6 +4,7 @@ use super::Error;
 use crate::fuse::Acls;
 use crate::view::Access;
 use rustix::mount::MountFlags;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Who may enter a mount.
@@ -33,7 +34,12 @@ pub struct Options {
     pub(super) flags: MountFlags,
     /// After what time without use it is unmounted, if it is to be (`idle=`).
     pub(super) idle: Option<Duration>,
+    /// How long the kernel may go by what it knows of names and attributes (`cache_time=`).
+    pub(super) cache_time: Duration,
 }
+
+/// For how long what others change in a vault may go unseen, unless it is said.
+const CACHE_TIME: Duration = Duration::from_secs(1);
 
 /// The words that are flags of a mount: what each sets, and what it clears.
 const FLAGS: [(&str, MountFlags, MountFlags); 20] = [
@@ -99,6 +105,7 @@ impl Options {
             acls: Acls::Stored,
             flags: MountFlags::NOSUID | MountFlags::NODEV,
             idle: None,
+            cache_time: CACHE_TIME,
         };
         words.into_iter().try_fold(none, Self::with)
     }
@@ -131,6 +138,10 @@ impl Options {
                 idle: Some(parse_idle(&word[5..]).map_err(|why| Error::BadOption(word.to_owned(), why))?),
                 ..self
             }),
+            word if word.starts_with("cache_time=") => Ok(Self {
+                cache_time: parse_cache_time(&word[11..]).map_err(|why| Error::BadOption(word.to_owned(), why))?,
+                ..self
+            }),
             word if IGNORED.contains(&word) || IGNORED_PREFIXES.iter().any(|prefix| word.starts_with(prefix)) => Ok(self),
             unknown => Err(Error::UnknownOption(unknown.to_owned())),
         }
@@ -141,6 +152,15 @@ impl Options {
     pub fn with_idle(self, idle: Option<Duration>) -> Self {
         Self {
             idle: idle.or(self.idle),
+            ..self
+        }
+    }
+
+    /// The same, with that time for which the kernel goes by what it knows, if it is said.
+    #[must_use]
+    pub fn with_cache_time(self, cache_time: Option<Duration>) -> Self {
+        Self {
+            cache_time: cache_time.unwrap_or(self.cache_time),
             ..self
         }
     }
@@ -174,6 +194,18 @@ impl Options {
 /// # Errors
 /// What it must be.
 pub fn parse_idle(text: &str) -> Result<Duration, &'static str> {
+    parse_time(text, 1..=7 * 24 * 3600, "it must be 1s to 168h")
+}
+
+/// How long the kernel may go by what it knows: a number and `s`, `m` or `h`, at most a day.
+///
+/// # Errors
+/// What it must be.
+pub fn parse_cache_time(text: &str) -> Result<Duration, &'static str> {
+    parse_time(text, 0..=24 * 3600, "it must be 0s to 24h")
+}
+
+fn parse_time(text: &str, bounds: RangeInclusive<u64>, out_of_bounds: &'static str) -> Result<Duration, &'static str> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let unit = match unit {
         "s" => 1,
@@ -182,8 +214,8 @@ pub fn parse_idle(text: &str) -> Result<Duration, &'static str> {
         _ => return Err("it must be a number and a unit, like 90s, 15m or 2h"),
     };
     let seconds = number.parse().ok().and_then(|number: u64| number.checked_mul(unit));
-    let in_range = seconds.filter(|seconds| (1..=7 * 24 * 3600).contains(seconds));
-    in_range.map(Duration::from_secs).ok_or("it must be 1s to 168h")
+    let in_range = seconds.filter(|seconds| bounds.contains(seconds));
+    in_range.map(Duration::from_secs).ok_or(out_of_bounds)
 }
 
 #[cfg(test)]
@@ -236,6 +268,23 @@ mod tests {
     fn what_mount_passes_on_is_taken() {
         let list = "rw,defaults,auto,noauto,user,users,nouser,owner,nofail,_netdev,x-systemd.automount,comment=a b,fsname=x,uhelper=plainview,subtype=plainview,default_permissions";
         assert_eq!(parse(list), parse(""));
+    }
+
+    #[test]
+    fn the_cache_has_a_time() {
+        assert_eq!(parse("").cache_time, Duration::from_secs(1));
+        assert_eq!(parse("cache_time=0s").cache_time, Duration::ZERO);
+        assert_eq!(
+            parse("cache_time=24h").with_cache_time(None).cache_time,
+            Duration::from_secs(86_400)
+        );
+        assert_eq!(
+            parse("cache_time=1m").with_cache_time(Some(Duration::from_secs(5))).cache_time,
+            Duration::from_secs(5)
+        );
+        for word in ["cache_time=", "cache_time=1", "cache_time=25h", "cache_time=-1s"] {
+            assert!(matches!(Options::parse([word]), Err(Error::BadOption(..))), "{word}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::detach::{self, How, Refused};
 use super::idle::{self, Idle};
 use super::{Error, MountPoint, Options, background, connect, table, told};
-use crate::fuse::{Session, Tally};
+use crate::fuse::{Session, Tally, Terms};
 use crate::view::View;
 use rustix::fs::Mode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -74,7 +74,11 @@ pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start
     let tally = Arc::new(Tally::default());
     let idle = options.idle.map(|limit| Arc::new(Idle::new(limit, tally.clone())));
     let told = told::of(place.kind, view.clone(), tally, idle.clone());
-    let session = Session::start(view.clone(), device, threads(), options.acls, told)
+    let terms = Terms {
+        acls: options.acls,
+        lifetime: options.cache_time,
+    };
+    let session = Session::start(view.clone(), device, threads(), terms, told)
         .inspect_err(|_| mount.take_away())
         .map_err(Error::Session)?;
     let ending = watch(signals, start, mount.clone());

@@ -132,6 +132,22 @@ fn a_mount_of_root_behaves_like_a_plain_directory_to_several_users() {
     }
 }
 
+/// Nothing that the kernel knows becomes wrong by what is done in the mount itself.
+#[test]
+fn a_mount_whose_cache_lasts_behaves_like_a_plain_directory() {
+    if root_or_skip() {
+        let args = ["-o", "allow_other,acl,cache_time=24h"];
+        differential(Options::of(Who::Root), Taste::AnyName, &args, Actor::Changing, 20_000);
+    }
+    differential(
+        Options::of(Who::User),
+        Taste::AnyName,
+        &["-o", "acl,cache_time=24h"],
+        Actor::Same,
+        20_000,
+    );
+}
+
 #[test]
 fn a_mount_of_an_ordinary_user_behaves_like_a_plain_directory() {
     differential(Options::of(Who::User), Taste::AnyName, ACLS, Actor::Same, 20_000);

@@ -80,3 +80,21 @@ fn files_that_come_and_go_underneath_are_seen() {
     assert_eq!(std::fs::read_to_string(&one).unwrap(), "third");
     mounted.unmount();
 }
+
+#[test]
+fn how_long_a_change_goes_unseen_can_be_said() {
+    let vault = Vault::new(Options::default());
+    for (args, is_seen) in [(["--cache-time", "0s"], true), (["-o", "cache_time=1h"], false)] {
+        let mounted = vault.mount(&args);
+        let path = mounted.path().join("file");
+        let stored = made_in(vault.path(), || std::fs::write(&path, "something").unwrap());
+        assert!(path.exists());
+        std::fs::remove_file(&stored).unwrap();
+        if !is_seen {
+            // Longer than without the option.
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+        }
+        assert_eq!(path.exists(), !is_seen, "{args:?}");
+        mounted.unmount();
+    }
+}
