@@ -161,6 +161,7 @@ impl Walk<'_> {
             outcome = self.list_entries(dir, path, send, pending)?;
             Ok(())
         };
+        // Who takes what is sent must not want to change a mode: whose moments they are is locked meanwhile, and it may be waited here until somebody takes it.
         let listed = match self.access {
             Access::ReadWrite => descriptor::with_permission(dir.as_fd(), Mode::RUSR | Mode::XUSR, list),
             Access::ReadOnly => list(),

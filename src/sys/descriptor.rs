@@ -3,7 +3,7 @@
 use super::passing::{self, SETID, Why};
 use parking_lot::ReentrantMutex;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Stat, Timestamps, Uid};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
@@ -27,26 +27,46 @@ pub fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(link(fd), flags | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Held while a mode is changed, so that [`with_permission`] never puts back a mode that was set meanwhile.
+/// Held while a mode is changed, so that nobody ever puts back what was set meanwhile.
 static MODES: ReentrantMutex<()> = ReentrantMutex::new(());
 
 /// Runs `action`, which writes to the file; where the operating system takes set-user-id or set-group-id away for that, gives them back. Who sets the mode meanwhile has the last word.
 ///
 /// # Errors
 /// What `action` returned.
-pub fn keeping_privileges<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> Result<T>) -> Result<T> {
-    let moment = passing::begin(fd, Why::Written)?;
-    let result = action();
-    if moment.own().is_some_and(|own| own & SETID != 0) {
+pub fn keeping_privileges<T, E: From<Errno>>(
+    fd: BorrowedFd<'_>,
+    action: impl FnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let moment = {
         let _modes = MODES.lock();
-        let on_disk = rustix::fs::fstat(fd)?.st_mode;
-        let wanted = with_privileges(on_disk, moment.own());
-        if on_disk & SETID != wanted & SETID {
-            // Of a file that is not ours, what we must not give back is not there to be misused.
-            let _ = put(fd, Mode::from_raw_mode(wanted));
-        }
+        passing::begin(fd, Why::Written)?
+    };
+    let result = action();
+    // Who sets the mode has done so, or has not begun.
+    let _modes = MODES.lock();
+    if moment.own().is_some_and(|own| own & SETID != 0) {
+        give_back(fd, &moment)?;
     }
     result
+}
+
+/// Gives a file set-user-id and set-group-id as its own mode has them. A file that is not ours stays as it is: what we must not give back is not there to be misused.
+fn give_back(fd: BorrowedFd<'_>, moment: &passing::Lasting<'_>) -> Result<()> {
+    let on_disk = rustix::fs::fstat(fd)?.st_mode;
+    let wanted = with_privileges(on_disk, moment.own());
+    if on_disk & SETID == wanted & SETID {
+        return Ok(());
+    }
+    match put(fd, Mode::from_raw_mode(wanted)) {
+        Ok(()) if !moment.is_alone() => Ok(()),
+        // The system may have left some of it out without a word, as it does with the bit of a group that is not ours.
+        Ok(()) | Err(Errno::PERM) => {
+            passing::settle(fd, rustix::fs::fstat(fd)?.st_mode & 0o7777);
+            Ok(())
+        }
+        failed => failed,
+    }
 }
 
 /// The mode `mode`, but with set-user-id and set-group-id as the mode `own` has them.
@@ -62,8 +82,33 @@ fn with_privileges(mode: u32, own: Option<u32>) -> u32 {
 pub fn chmod(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
     let _modes = MODES.lock();
     put(fd, mode)?;
+    // What is on disk by now may be without what a writer takes away.
     passing::settle(fd, mode.bits());
     Ok(())
+}
+
+/// Changes the mode to what `new` makes of the file's state and its own mode (12 bits), if it makes anything of them; nobody else sets it meanwhile.
+///
+/// # Errors
+/// As chmod(2).
+pub fn change_mode(fd: BorrowedFd<'_>, new: impl FnOnce(&Stat, u32) -> Option<u32>) -> Result<()> {
+    let _modes = MODES.lock();
+    let stat = rustix::fs::fstat(fd)?;
+    new(&stat, mode(&stat)).map_or(Ok(()), |new| chmod(fd, Mode::from_raw_mode(new)))
+}
+
+/// Runs `action`, which sets the mode in another way, as an ACL does.
+///
+/// # Errors
+/// What `action` returned.
+pub fn setting_mode<T>(fd: BorrowedFd<'_>, action: impl FnOnce() -> Result<T>) -> Result<T> {
+    let _modes = MODES.lock();
+    let own = rustix::fs::fstat(fd).map(|stat| mode(&stat)).ok();
+    let result = action();
+    if let Ok(stat) = rustix::fs::fstat(fd) {
+        passing::settle(fd, with_privileges(stat.st_mode, own));
+    }
+    result
 }
 
 fn put(fd: BorrowedFd<'_>, mode: Mode) -> Result<()> {
@@ -106,7 +151,7 @@ pub fn set_times(fd: BorrowedFd<'_>, times: &Timestamps) -> Result<()> {
 /// What `action` returned.
 pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMut() -> Result<T>) -> Result<T> {
     let denied = match action() {
-        Err(error @ rustix::io::Errno::ACCESS) => error,
+        Err(error @ Errno::ACCESS) => error,
         other => return other,
     };
     let _modes = MODES.lock();
@@ -134,6 +179,7 @@ pub fn with_permission<T>(fd: BorrowedFd<'_>, grant: Mode, mut action: impl FnMu
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Whoever gets the file must not get set-user-id with it, which is given back for the old owner.
     #[test]
@@ -144,7 +190,7 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         chmod(file.as_fd(), Mode::from_raw_mode(0o4755)).unwrap();
         let given = std::thread::scope(|scope| {
-            keeping_privileges(file.as_fd(), || {
+            keeping_privileges::<_, Errno>(file.as_fd(), || {
                 let given = scope.spawn(|| chown(file.as_fd(), Some(Uid::from_raw(1234)), None));
                 std::thread::sleep(std::time::Duration::from_millis(100));
                 Ok(given)
@@ -165,7 +211,7 @@ mod tests {
         let set = |mode: u32| chmod(fd, Mode::from_raw_mode(mode)).unwrap();
         let written = |before: u32, meanwhile: Option<u32>| {
             set(before);
-            keeping_privileges(fd, || {
+            keeping_privileges::<_, Errno>(fd, || {
                 meanwhile.into_iter().for_each(set);
                 put(fd, Mode::from_raw_mode(disk() & !SETID))?;
                 assert_eq!(mode(&rustix::fs::fstat(fd)?), meanwhile.unwrap_or(before));
@@ -181,24 +227,48 @@ mod tests {
         assert_eq!(written(0o644, None), 0o644);
         // Two at once.
         set(0o4755);
-        keeping_privileges(fd, || {
+        keeping_privileges::<_, Errno>(fd, || {
             put(fd, Mode::from_raw_mode(0o755))?;
-            keeping_privileges(fd, || Ok(()))?;
+            keeping_privileges::<_, Errno>(fd, || Ok(()))?;
             assert_eq!(disk(), 0o4755);
             put(fd, Mode::from_raw_mode(0o755))
         })
         .unwrap();
         assert_eq!(disk(), 0o4755);
         // And a moment of the other kind, in which it is still to be read.
-        keeping_privileges(fd, || {
+        keeping_privileges::<_, Errno>(fd, || {
             put(fd, Mode::from_raw_mode(0o755))?;
             let mut tries = 0;
             with_permission(fd, Mode::WGRP, || {
                 tries += 1;
-                if tries == 1 { Err(rustix::io::Errno::ACCESS) } else { Ok(()) }
+                if tries == 1 { Err(Errno::ACCESS) } else { Ok(()) }
             })
         })
         .unwrap();
         assert_eq!(disk(), 0o4755);
+    }
+
+    #[test]
+    fn a_mode_that_is_set_while_another_writes_is_not_lost() {
+        let file = tempfile::tempfile().unwrap();
+        let fd = file.as_fd();
+        let disk = || rustix::fs::fstat(fd).unwrap();
+        let set = |mode: u32| chmod(fd, Mode::from_raw_mode(mode)).unwrap();
+        let is_over = AtomicBool::new(false);
+        set(0o755);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    keeping_privileges(fd, || put(fd, Mode::from_raw_mode(disk().st_mode & 0o7777 & !SETID))).unwrap();
+                }
+            });
+            for _ in 0..20_000 {
+                set(0o755);
+                set(0o2755);
+                assert_eq!(mode(&disk()), 0o2755);
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(disk().st_mode & 0o7777, 0o2755);
     }
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
 /// Why a file has another mode for a moment.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     /// It is needed with these bits more.
     Wider(u32),
@@ -29,13 +29,11 @@ pub(super) enum Why {
 pub(super) const SETID: u32 = 0o6000;
 
 impl Why {
-    /// The mode on disk meanwhile, of a file that has the mode `mode`.
-    fn passing(self, mode: u32) -> u32 {
+    /// The bits that may be others on disk than the file's own.
+    fn bits(self) -> u32 {
         match self {
-            Self::Wider(more) => mode | more,
-            // Without the right to execute, the group's bit is not about privileges and stays.
-            Self::Written if mode & 0o010 == 0 => mode & !0o4000,
-            Self::Written => mode & !SETID,
+            Self::Wider(more) => more,
+            Self::Written => SETID,
         }
     }
 }
@@ -44,8 +42,8 @@ impl Why {
 struct Passing {
     id: u64,
     why: Why,
-    /// The mode on disk meanwhile, and the file's own: nothing before that was looked at.
-    modes: Option<(u32, u32)>,
+    /// The file's own mode, as it was set last.
+    own: u32,
     /// Nothing while it lasts.
     over: Option<Over>,
 }
@@ -83,64 +81,58 @@ pub(super) struct Lasting<'a> {
     fd: BorrowedFd<'a>,
 }
 
-/// The open file may have another mode on disk until what this returns is dropped. To be called before the change.
+/// The open file may have another mode on disk until what this returns is dropped. To be called before the change, and while nobody sets the mode.
 ///
 /// # Errors
 /// As fstat(2).
 pub(super) fn begin(fd: BorrowedFd<'_>, why: Why) -> Result<Lasting<'_>> {
-    let file = FileId::of(&rustix::fs::fstat(fd)?);
+    let stat = rustix::fs::fstat(fd)?;
+    let file = FileId::of(&stat);
     let mut id = 0;
     MOMENTS.lock().change(|moments| {
         moments.last_id += 1;
         id = moments.last_id;
-        let (modes, over) = (None, None);
-        moments.of.entry(file).or_default().push(Passing { id, why, modes, over });
+        let of_file = moments.of.entry(file).or_default();
+        let lasting = of_file.iter().find(|moment| moment.over.is_none());
+        let own = lasting.map_or(stat.st_mode & 0o7777, |moment| moment.own);
+        of_file.push(Passing { id, why, own, over: None });
     });
-    let lasting = Lasting { file, id, fd };
-    // From here on who sets the mode says so here.
-    let stat = rustix::fs::fstat(fd)?;
-    MOMENTS.lock().change(|moments| {
-        let own = moments.own(&stat);
-        if let Some(moment) = moments.lasting(&lasting) {
-            moment.modes.get_or_insert((why.passing(stat.st_mode & 0o7777), own));
-        }
-    });
-    Ok(lasting)
+    Ok(Lasting { file, id, fd })
 }
 
 impl Lasting<'_> {
+    /// Whether no other one of the file lasts.
+    pub(super) fn is_alone(&self) -> bool {
+        let moments = MOMENTS.lock();
+        let of_file = moments.of.get(&self.file);
+        of_file.is_none_or(|of_file| of_file.iter().filter(|moment| moment.over.is_none()).count() <= 1)
+    }
+
     /// The file's own mode, as it was set last.
     pub(super) fn own(&self) -> Option<u32> {
-        let mut own = None;
-        MOMENTS
-            .lock()
-            .change(|moments| own = moments.lasting(self).and_then(|moment| moment.modes).map(|(_, own)| own));
-        own
+        let moments = MOMENTS.lock();
+        let of_file = moments.of.get(&self.file)?;
+        of_file.iter().find(|moment| moment.id == self.id).map(|moment| moment.own)
     }
 }
 
 impl Drop for Lasting<'_> {
     fn drop(&mut self) {
-        let mut shows = false;
-        MOMENTS.lock().change(|moments| {
-            let modes = moments.lasting(self).and_then(|moment| moment.modes);
-            shows = modes.is_some_and(|(passing, own)| passing != own);
-        });
         // Where the time of change has ticks, that it was looked at gives the next change a later one.
-        let left = shows.then(|| rustix::fs::fstat(self.fd).ok()).flatten();
+        let left = self.own().and_then(|_| rustix::fs::fstat(self.fd).ok());
         MOMENTS.lock().change(|moments| {
             let Some(of_file) = moments.of.get_mut(&self.file) else { return };
             let Some(at) = of_file.iter().position(|moment| moment.id == self.id) else {
                 return;
             };
             let mut ended = of_file.remove(at);
-            if let Some(left) = left {
+            if let Some(left) = left.filter(|_| ended.differs()) {
                 ended.over = Some(Over {
                     changed: Moment::changed(&left),
                     until: Instant::now() + AFTERWARDS,
                 });
                 // Of many that are alike, the last one says it all.
-                of_file.retain(|other| other.over.is_none() || other.modes != ended.modes);
+                of_file.retain(|other| other.over.is_none() || (other.why, other.own) != (ended.why, ended.own));
                 of_file.insert(0, ended);
             }
             if of_file.is_empty() {
@@ -150,32 +142,39 @@ impl Drop for Lasting<'_> {
     }
 }
 
-/// The open file has been given the mode `mode`, which is its own from now on.
+impl Passing {
+    /// Whether another mode than its own may have been seen.
+    fn differs(&self) -> bool {
+        match self.why {
+            Why::Wider(more) => self.own & more != more,
+            Why::Written => self.own & SETID != 0,
+        }
+    }
+}
+
+/// The mode of the open file was set to `mode` (12 bits), which is its own from now on. To be called before anybody else sets it.
 pub(super) fn settle(fd: BorrowedFd<'_>, mode: u32) {
     if FILES.load(Ordering::SeqCst) == 0 {
         return;
     }
     let Ok(stat) = rustix::fs::fstat(fd) else { return };
-    let file = FileId::of(&stat);
     MOMENTS.lock().change(|moments| {
-        for moment in moments.of.get_mut(&file).into_iter().flatten() {
-            moment.modes = match (&moment.over, moment.modes) {
-                (Some(_), Some((passing, _))) => Some((passing, mode)),
-                _ => Some((moment.why.passing(mode), mode)),
-            };
+        let Some(of_file) = moments.of.get_mut(&FileId::of(&stat)) else {
+            return;
+        };
+        for moment in &mut *of_file {
+            moment.own = mode;
         }
+        of_file.retain(|moment| moment.over.is_none() || moment.differs());
     });
 }
 
 /// The file's own mode (12 bits), where `stat` may have been read in a moment when another was on disk.
 pub(super) fn own_mode(stat: &Stat) -> u32 {
-    let mode = stat.st_mode & 0o7777;
     if FILES.load(Ordering::SeqCst) == 0 {
-        return mode;
+        return stat.st_mode & 0o7777;
     }
-    let mut own = mode;
-    MOMENTS.lock().change(|moments| own = moments.own(stat));
-    own
+    MOMENTS.lock().own(stat)
 }
 
 impl Moments {
@@ -192,21 +191,13 @@ impl Moments {
         FILES.store(self.of.len(), Ordering::SeqCst);
     }
 
-    /// A moment that is not over.
-    fn lasting(&mut self, lasting: &Lasting<'_>) -> Option<&mut Passing> {
-        let of_file = self.of.get_mut(&lasting.file)?;
-        of_file.iter_mut().find(|moment| moment.id == lasting.id)
-    }
-
     fn own(&self, stat: &Stat) -> u32 {
-        let (mode, changed) = (stat.st_mode & 0o7777, Moment::changed(stat));
+        let changed = Moment::changed(stat);
         let of_file = self.of.get(&FileId::of(stat)).into_iter().flatten();
-        let own = |moment: &Passing| {
-            let (passing, own) = moment.modes?;
-            let is_of = passing == mode && moment.over.as_ref().is_none_or(|over| changed <= over.changed);
-            is_of.then_some(own)
-        };
-        of_file.rev().find_map(own).unwrap_or(mode)
+        let seen = of_file.filter(|moment| moment.over.as_ref().is_none_or(|over| changed <= over.changed));
+        seen.fold(stat.st_mode & 0o7777, |mode, moment| {
+            mode & !moment.why.bits() | moment.own & moment.why.bits()
+        })
     }
 }
 
@@ -242,7 +233,8 @@ mod tests {
         set(0o600);
         assert_eq!((own_mode(&meanwhile), shown()), (0o400, 0o600));
         descriptor::chmod(fd, Mode::from_raw_mode(0o640)).unwrap();
-        assert_eq!((own_mode(&meanwhile), shown()), (0o640, 0o640));
+        // Of an answer that was made before, the kernel knows that it is old.
+        assert_eq!(shown(), 0o640);
     }
     #[test]
     fn moments_need_not_be_nested_and_a_mode_that_is_set_meanwhile_counts() {
@@ -256,6 +248,12 @@ mod tests {
         let second = begin(fd, Why::Written).unwrap();
         disk(0o755);
         assert_eq!((first.own(), second.own(), shown()), (Some(0o2755), Some(0o2755), 0o2755));
+        // Both kinds at once.
+        let wider = begin(fd, Why::Wider(0o20)).unwrap();
+        disk(0o775);
+        assert_eq!((wider.own(), shown()), (Some(0o2755), 0o2755));
+        disk(0o755);
+        drop(wider);
         drop(first);
         assert_eq!((second.own(), shown()), (Some(0o2755), 0o2755));
         descriptor::chmod(fd, Mode::from_raw_mode(0o644)).unwrap();

@@ -177,17 +177,16 @@ impl View {
 /// Takes set-user-id away, and set-group-id where the group may execute. Without that bit it means mandatory locking and stays, unless `caller` is not in the
 /// file's group; of the groups that a caller is in we know one.
 pub(super) fn kill_privileges(fd: BorrowedFd<'_>, caller: Caller) -> Result<()> {
-    let stat = rustix::fs::fstat(fd)?;
-    let mode = descriptor::mode(&stat);
-    if mode & SETID == 0 {
-        return Ok(());
+    let changed = descriptor::change_mode(fd, |stat, mode| {
+        let group_goes = mode & 0o010 != 0 || stat.st_gid != caller.gid;
+        let kept = if group_goes { mode & !SETID } else { mode & !0o4000 };
+        (kept != mode).then_some(kept)
+    });
+    match changed {
+        // Of a file that is not ours but that we may write to, the operating system takes them away when we do, and we cannot give them back.
+        Err(Errno::PERM) => Ok(()),
+        changed => Ok(changed?),
     }
-    let group_goes = mode & 0o010 != 0 || stat.st_gid != caller.gid;
-    let kept = if group_goes { mode & !SETID } else { mode & !0o4000 };
-    if kept != mode {
-        descriptor::chmod(fd, Mode::from_raw_mode(kept))?;
-    }
-    Ok(())
 }
 
 /// Gives a file the mode (12 bits) back that it had.

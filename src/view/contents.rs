@@ -48,8 +48,8 @@ impl View {
     /// Writes what comes late from the kernel's cache, and changes nothing besides the contents.
     ///
     /// The kernel has changed the modification time when the application wrote, and sends it by itself, perhaps before the bytes; or it has not, when that was within the
-    /// tick of its clock in which it was told the time, and a later one would make the file seem changed once the kernel has forgotten it. The application may
-    /// have set set-user-id after its write, and the operating system takes it away when an ordinary user's daemon writes.
+    /// tick of its clock in which it was told the time, and a later one would make the file seem changed once the kernel has forgotten it. Set-user-id and set-group-id
+    /// stay.
     fn write_late(
         &self,
         inode: &Inode,
@@ -59,16 +59,19 @@ impl View {
         data: &[u8],
         privileges: Privileges,
     ) -> Result<()> {
-        if self.daemon.uid == 0 || privileges != Privileges::Keep {
+        if privileges != Privileges::Keep {
             contents.write_late(fd, offset, data)?;
             return privileges.apply(inode, fd);
         }
-        let mut written = Ok(());
-        descriptor::keeping_privileges(fd, || {
-            written = contents.write_late(fd, offset, data);
-            Ok(())
-        })?;
-        written
+        self.keeping_privileges(fd, || contents.write_late(fd, offset, data))
+    }
+
+    /// Runs `action`, which writes what an application wrote before. It may have set set-user-id since, and the operating system takes that away when an ordinary user's daemon writes.
+    fn keeping_privileges<T>(&self, fd: BorrowedFd<'_>, action: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.daemon.uid == 0 {
+            return action();
+        }
+        descriptor::keeping_privileges(fd, action)
     }
 
     /// Makes a file durable.
@@ -96,7 +99,10 @@ impl View {
             file.write(|body| {
                 // A change of ours only where something could not be written before.
                 let change = body.contents.has_pending().then(|| inode.change_contents());
-                let rest = body.contents.start_sync(body.fd.as_fd(), what)?;
+                let rest = match &change {
+                    Some(_) => self.keeping_privileges(body.fd.as_fd(), || body.contents.start_sync(body.fd.as_fd(), what))?,
+                    None => body.contents.start_sync(body.fd.as_fd(), what)?,
+                };
                 if let Some(change) = change {
                     let mark = change.mark();
                     change.settle(mark, &rustix::fs::fstat(&body.fd)?);

@@ -72,7 +72,7 @@ impl View {
             SetXattr::Replace => XattrFlags::REPLACE,
         };
         let _change = inode.change();
-        self.with_own_path(&inode, |path| path.set(&stored_name, &stored, flags))
+        self.change_attribute(&inode, &name, |path| path.set(&stored_name, &stored, flags))
     }
 
     /// Removes an attribute.
@@ -82,9 +82,23 @@ impl View {
     pub fn removexattr(&self, node: NodeId, name: &[u8]) -> Result<()> {
         let inode = self.inode(node)?;
         self.changeable(&inode)?;
-        let stored_name = self.folder.seal_attribute_name(&attribute_name(name)?)?;
+        let name = attribute_name(name)?;
+        let stored_name = self.folder.seal_attribute_name(&name)?;
         let _change = inode.change();
-        self.with_own_path(&inode, |path| path.remove(&stored_name))
+        self.change_attribute(&inode, &name, |path| path.remove(&stored_name))
+    }
+
+    /// Calls `action`, which changes the attribute `name`, with a path to the inode.
+    fn change_attribute(&self, inode: &Arc<Inode>, name: &CStr, action: impl FnOnce(&Path) -> rustix::io::Result<()>) -> Result<()> {
+        self.with_handle(inode, |fd| {
+            let path = Path::Link(descriptor::link(fd));
+            match name == ACCESS_ACL {
+                // The mode shows its mask.
+                true => descriptor::setting_mode(fd, || action(&path))?,
+                false => action(&path)?,
+            }
+            Ok(())
+        })
     }
 
     /// The `mode` of what a caller whose mask is `umask` makes in the directory `parent`: where that has a default ACL, it counts instead of the mask.
@@ -164,7 +178,9 @@ impl Path {
 
 /// What an attribute's name may begin with; anything else no filesystem has. Of `system.` there are only the two POSIX ACLs.
 const NAMESPACES: [&[u8]; 3] = [b"user.", b"trusted.", b"security."];
-const ACLS: [&[u8]; 2] = [b"system.posix_acl_access", DEFAULT_ACL.to_bytes()];
+const ACLS: [&[u8]; 2] = [ACCESS_ACL.to_bytes(), DEFAULT_ACL.to_bytes()];
+/// The ACL that counts for what has it.
+const ACCESS_ACL: &CStr = c"system.posix_acl_access";
 /// The ACL that what is made in a directory gets.
 const DEFAULT_ACL: &CStr = c"system.posix_acl_default";
 
