@@ -61,6 +61,7 @@ def operations(top):
         ("truncate to 1 TiB", lambda n: write(at("sparse", n), small), lambda n: os.truncate(at("sparse", n), 1 << 40)),
         ("list 1,000 files with attributes", lambda n: (os.mkdir(at("list", n)), [write(os.path.join(at("list", n), f"{i}"), b"") for i in range(1000)]),
          lambda n: [entry.stat() for entry in os.scandir(at("list", n))]),
+        ("list them again, later", lambda n: None, lambda n: [entry.stat() for entry in os.scandir(at("list", n))]),
     ]
 
 
@@ -155,6 +156,8 @@ def rows(plainview, base, tries):
                     os.listdir(top)
                 if "again" in name:
                     action(n)
+                if "later" in name:
+                    time.sleep(1.5)
                 return count(traced(daemon.pid, lambda: action(n)), fuse_fds, workers(daemon.pid))
 
             for name, _, action in table:

@@ -3,6 +3,7 @@
 use super::convert::{
     access, allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
 };
+use super::listings::Listings;
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
@@ -37,18 +38,26 @@ pub(super) struct Adapter {
     files: Opening,
     directories: Opening,
     seeker: Seeker,
+    listings: Listings,
     terms: Terms,
     notifier: Arc<OnceLock<Notifier>>,
     told: Told,
 }
 
 impl Adapter {
-    pub(super) fn new(view: Arc<View>, seeker: Seeker, terms: Terms, notifier: Arc<OnceLock<Notifier>>, told: Told) -> Self {
+    pub(super) fn new(
+        view: Arc<View>,
+        (seeker, listings): (Seeker, Listings),
+        terms: Terms,
+        notifier: Arc<OnceLock<Notifier>>,
+        told: Told,
+    ) -> Self {
         Self {
             view,
             files: Opening::Answered,
             directories: Opening::Answered,
             seeker,
+            listings,
             terms,
             notifier,
             told,
@@ -315,6 +324,10 @@ impl Filesystem for Adapter {
     }
 
     fn readdirplus(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        // What comes along expires, and is not used at all where that is at once.
+        if offset == 0 && !self.terms.lifetime.is_zero() {
+            self.listings.add(ino);
+        }
         let mut taken = false;
         let listed = self.call("readdirplus", ino, |view, node| {
             view.readdirplus(node, offset, &mut |entry| {

@@ -5,6 +5,7 @@
 
 mod adapter;
 mod convert;
+mod listings;
 mod protocol;
 mod reply;
 mod seeker;
@@ -16,6 +17,7 @@ mod told;
 use crate::error::Result;
 use crate::view::{NodeId, View};
 use adapter::Adapter;
+use listings::Listings;
 use reply::Answer;
 use seeker::Seeker;
 use std::fs::File;
@@ -60,7 +62,7 @@ pub struct Terms {
 /// A running conversation with the kernel: it goes on in its own threads until the mount is gone.
 pub struct Session {
     conversation: fuser::BackgroundSession,
-    seeker: JoinHandle<()>,
+    helpers: [JoinHandle<()>; 2],
 }
 
 impl Session {
@@ -82,14 +84,18 @@ impl Session {
         config.clone_fd = File::options().read(true).write(true).open(DEVICE).is_ok();
         // The device comes without a mount point, so fuser cannot unmount anything, which it would do at the end, and then perhaps somebody else's mount.
         let (seeker, seeks) = Seeker::new();
+        let (listings, listed) = Listings::new();
         let notifier = Arc::new(OnceLock::new());
-        let adapter = Adapter::new(view.clone(), seeker, terms, notifier.clone(), told);
+        let adapter = Adapter::new(view.clone(), (seeker, listings), terms, notifier.clone(), told);
         let session = fuser::Session::from_fd(adapter, device, config.acl, config)?;
         // Nothing is asked before the session is spawned, and this is the only one to set it.
         let _ = notifier.set(session.notifier());
-        let seeker = seeks.serve(view, session.notifier())?;
+        let helpers = [
+            seeks.serve(view, session.notifier())?,
+            listed.serve(terms.lifetime, session.notifier())?,
+        ];
         let conversation = session.spawn()?;
-        Ok(Self { conversation, seeker })
+        Ok(Self { conversation, helpers })
     }
 
     /// Waits until the mount is gone.
@@ -102,8 +108,10 @@ impl Session {
             Err(error) if rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::CONNABORTED) => Ok(()),
             ended => ended,
         };
-        // With the conversation the last one who could ask it has ended, and it has logged a panic.
-        let _ = self.seeker.join();
+        for helper in self.helpers {
+            // With the conversation the last one who could ask it has ended, and it has logged a panic.
+            let _ = helper.join();
+        }
         ended
     }
 }

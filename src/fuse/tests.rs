@@ -1,6 +1,7 @@
 //! What every call has in common. The calls themselves are tested through a mount.
 
 use super::adapter::Adapter;
+use super::listings::Listings;
 use super::seeker::Seeker;
 use super::{Acls, STATUS, Terms, Told};
 use crate::error::Error;
@@ -29,7 +30,7 @@ fn adapter() -> Adapter {
     };
     Adapter::new(
         Arc::new(View::new(Box::new(vault), root, options).unwrap()),
-        Seeker::new().0,
+        (Seeker::new().0, Listings::new().0),
         Terms {
             acls: Acls::Stored,
             lifetime: Duration::from_secs(1),

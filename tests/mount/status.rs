@@ -12,6 +12,8 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 const ATTRIBUTE: &str = "system.plainview.status";
 
@@ -157,6 +159,30 @@ fn to_ask_is_no_use() {
     // What the kernel writes back comes late.
     assert!(requests.last().unwrap() - requests[0] < 5, "{requests:?}");
     mounted.wait_for_end();
+}
+
+/// Not even when the kernel still has the names, of which it would have to look up each.
+#[test]
+fn what_has_expired_is_asked_for_once_for_a_directory_and_not_for_each_file() {
+    let vault = Vault::new(Options::default());
+    let mounted = vault.mount(&[]);
+    for file in 0..100 {
+        fs::write(mounted.path().join(format!("{file}")), "contents").unwrap();
+    }
+    let look = || {
+        for entry in fs::read_dir(mounted.path()).unwrap() {
+            entry.unwrap().metadata().unwrap();
+        }
+    };
+    for _ in 0..3 {
+        look();
+        // What is cached for a second, and what waits for a little longer than that, so that it is not one request after the other.
+        sleep(Duration::from_millis(1500));
+        let before = number(&status(&vault, Who::me())["requests"]);
+        look();
+        let asked = number(&status(&vault, Who::me())["requests"]) - before;
+        assert!(asked < 10, "{asked} requests");
+    }
 }
 
 #[test]

@@ -4,15 +4,12 @@ use crate::harness::{PATIENCE, wait_for};
 use crate::people::{Who, start};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr, tcgetpgrp};
+use rustix::termios::{LocalModes, tcgetattr};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What a person saw.
 #[derive(Debug)]
@@ -71,27 +68,26 @@ pub(crate) fn at_terminal_until(command: &Command, dialogue: &[(&str, &str)], ec
     })
 }
 
-/// Runs `command` at a terminal, as on a machine that is twenty times slower: it is stopped again and again.
+/// Runs `command` at a terminal, and lets strace delay whatever it reads from a file, as from a disk that gives less than 20 MiB in a second.
 #[track_caller]
-pub(crate) fn at_slow_terminal(command: &Command) -> Seen {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    let controller = &controller;
-    thread::scope(|scope| {
-        let (send, ended) = mpsc::channel::<()>();
-        scope.spawn(move || {
-            // Nothing is ever sent.
-            while ended.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
-                // There is none before it has begun, and after it has ended.
-                let Ok(group) = tcgetpgrp(controller) else { continue };
-                let _ = kill_process_group(group, Signal::STOP);
-                thread::sleep(Duration::from_millis(200));
-                let _ = kill_process_group(group, Signal::CONT);
-            }
-        });
-        let seen = converse(controller, command, &[], || {});
-        drop(send);
-        seen
-    })
+pub(crate) fn at_terminal_with_slow_disk(command: &Command) -> Seen {
+    let mut delayed = Command::new("strace");
+    delayed.args([
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=pread64",
+        "-e",
+        "inject=pread64:delay_exit=50000",
+    ]);
+    delayed.arg(command.get_program()).args(command.get_args());
+    delayed.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = command.get_current_dir() {
+        delayed.current_dir(dir);
+    }
+    at_terminal(&delayed, &[])
 }
 
 #[track_caller]

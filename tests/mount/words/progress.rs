@@ -3,7 +3,7 @@
 use crate::corpus::noise;
 use crate::harness::{Options, Vault};
 use crate::people::{Who, run};
-use crate::terminal::{Seen, at_slow_terminal, at_terminal};
+use crate::terminal::{Seen, at_terminal, at_terminal_with_slow_disk};
 use std::fs;
 use std::process::Command;
 
@@ -44,13 +44,13 @@ fn what_takes_long_shows_how_far_it_has_come() {
         ("check vault", "checking"),
         ("salvage vault /file saved", "salvaging"),
     ] {
-        let seen = at_slow_terminal(&command(&vault, words)).code(0);
+        let seen = at_terminal_with_slow_disk(&command(&vault, words)).code(0);
         assert!(shows_a_bar(&seen, what), "{words}: {seen:?}");
         // It is gone at the end.
         let last = seen.text.rsplit('\n').find(|line| !line.trim().is_empty());
         assert!(!last.is_some_and(|line| line.ends_with(" left")), "{words}: {seen:?}");
     }
-    at_slow_terminal(&command(&vault, "-q export vault / quietly"))
+    at_terminal_with_slow_disk(&command(&vault, "-q export vault / quietly"))
         .code(0)
         .hides(&["exporting", " left"]);
     let exported = |to: &str| fs::read(vault.scratch().path().join(to).join("file")).unwrap();
