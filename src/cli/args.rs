@@ -152,7 +152,7 @@ pub struct MountArgs {
     /// [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = crate::mount::parse_cache_time)]
     pub cache_time: Option<Duration>,
-    /// Mount options, separated by commas: allow_other, acl, nonempty, idle=TIME, cache_time=TIME, and those of mount(8) such as ro, nodev, nosuid, noexec, noatime, nofail, x-*
+    /// Mount options, separated by commas: allow_other, acl, noacl, nonempty, idle=TIME, cache_time=TIME, and those of mount(8) such as ro, nodev, nosuid, noexec, noatime, nofail, x-*
     #[arg(short, value_name = "OPT,...", value_delimiter = ',')]
     pub options: Vec<String>,
     /// What opens the vault.

@@ -7,6 +7,7 @@ use super::listings::Listings;
 use super::protocol::{NO_HANDLE, Opening, negotiate};
 use super::reply::{self, Answer};
 use super::seeker::Seeker;
+use super::unsupported::Unsupported;
 use super::{Acls, Terms, Told};
 use crate::error::Result;
 use crate::folder::Durability;
@@ -40,6 +41,7 @@ pub(super) struct Adapter {
     seeker: Seeker,
     listings: Listings,
     terms: Terms,
+    unsupported: Unsupported,
     notifier: Arc<OnceLock<Notifier>>,
     told: Told,
 }
@@ -59,6 +61,7 @@ impl Adapter {
             seeker,
             listings,
             terms,
+            unsupported: Unsupported::new(terms.acls),
             notifier,
             told,
         }
@@ -100,7 +103,7 @@ impl Adapter {
     fn masked(&self, view: &View, parent: NodeId, mode: u32, umask: u32) -> Result<u32> {
         match self.terms.acls {
             // The kernel has applied the mask.
-            Acls::Stored => Ok(mode),
+            Acls::Absent | Acls::Stored => Ok(mode),
             Acls::Enforced => view.masked(parent, mode, umask),
         }
     }
@@ -373,8 +376,10 @@ impl Filesystem for Adapter {
     }
 
     fn setxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, value: &[u8], flags: i32, _position: u32, reply: ReplyEmpty) {
-        let set = self.call("setxattr", ino, |view, node| {
-            view.setxattr(node, name.as_bytes(), value, set_xattr(flags)?)
+        let set = self.unsupported.check(name).and_then(|()| {
+            self.call("setxattr", ino, |view, node| {
+                view.setxattr(node, name.as_bytes(), value, set_xattr(flags)?)
+            })
         });
         self.forget_mode(ino, name);
         reply::empty(reply, set);
@@ -385,19 +390,23 @@ impl Filesystem for Adapter {
             let told = self.call_uncounted("status", ino, |_, _| self.told.to(request.uid()));
             return reply::xattr(reply, size, told);
         }
-        reply::xattr(
-            reply,
-            size,
-            self.call("getxattr", ino, |view, node| view.getxattr(node, name.as_bytes())),
-        );
+        let value = self
+            .unsupported
+            .check(name)
+            .and_then(|()| self.call("getxattr", ino, |view, node| view.getxattr(node, name.as_bytes())));
+        reply::xattr(reply, size, self.unsupported.got(name, value));
     }
 
     fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        reply::xattr(reply, size, self.call("listxattr", ino, View::listxattr));
+        let names = self.call("listxattr", ino, View::listxattr);
+        reply::xattr(reply, size, names.map(|names| self.unsupported.listed(names)));
     }
 
     fn removexattr(&self, _: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
-        let removed = self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes()));
+        let removed = self
+            .unsupported
+            .check(name)
+            .and_then(|()| self.call("removexattr", ino, |view, node| view.removexattr(node, name.as_bytes())));
         self.forget_mode(ino, name);
         reply::empty(reply, removed);
     }

@@ -13,6 +13,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 mod told;
+mod unsupported;
 
 use crate::error::Result;
 use crate::view::{NodeId, View};
@@ -44,6 +45,8 @@ const DEVICE: &str = "/dev/fuse";
 /// What POSIX ACLs are in a mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acls {
+    /// There are none: to ask for one, or to set one, is EOPNOTSUPP. Those that are stored stay as they are.
+    Absent,
     /// Kept and shown. Permissions are those of the mode, whose group bits are an ACL's mask.
     Stored,
     /// What counts: the kernel asks for the ACL of what has one when somebody wants in, and default ACLs count instead of the callers' masks.

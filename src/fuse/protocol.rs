@@ -59,7 +59,7 @@ pub(super) const NO_HANDLE: FileHandle = FileHandle(0);
 pub(super) fn negotiate(config: &mut KernelConfig, view: &View, acls: Acls) -> io::Result<(Opening, Opening)> {
     let offered = config.capabilities();
     match acls {
-        Acls::Stored => {}
+        Acls::Absent | Acls::Stored => {}
         Acls::Enforced => config.add_capabilities(ENFORCING).map_err(|_| rustix::io::Errno::OPNOTSUPP)?,
     }
     for capability in CAPABILITIES.into_iter().filter(|&capability| offered.contains(capability)) {

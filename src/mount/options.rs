@@ -127,7 +127,7 @@ impl Options {
                 ..self
             }),
             "noacl" => Ok(Self {
-                acls: Acls::Stored,
+                acls: Acls::Absent,
                 ..self
             }),
             "nonempty" => Ok(Self {
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(parse("noexec,exec,sync,async,noatime,atime"), parse(""));
         assert_eq!(parse("noatime,relatime"), parse("relatime"));
         assert_eq!(parse("relatime,noatime"), parse("noatime"));
-        assert_eq!(parse("acl,noacl"), parse(""));
+        assert_eq!((parse("acl,noacl"), parse("noacl").acls), (parse("noacl"), Acls::Absent));
         assert_eq!(parse("noacl,acl"), parse("acl"));
     }
 

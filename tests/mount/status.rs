@@ -185,6 +185,23 @@ fn what_has_expired_is_asked_for_once_for_a_directory_and_not_for_each_file() {
     }
 }
 
+/// `ls -l` asks each file for a SELinux label and an ACL, until it is told that there are none anywhere.
+#[test]
+fn long_listings_take_at_most_one_request_for_a_file() {
+    let vault = Vault::new(Options::default());
+    for (options, least, most) in [("rw", 100, 120), ("noacl", 0, 20)] {
+        let mounted = vault.mount(&["-o", options]);
+        for file in 0..100 {
+            fs::write(mounted.path().join(format!("{file}")), "contents").unwrap();
+        }
+        let before = number(&status(&vault, Who::me())["requests"]);
+        assert_eq!(run(&mut mounted.shell("ls -l", &[])).ok().lines().count(), 101);
+        let asked = number(&status(&vault, Who::me())["requests"]) - before;
+        assert!((least..most).contains(&asked), "{options}: {asked} requests");
+        mounted.unmount();
+    }
+}
+
 #[test]
 fn a_daemon_that_does_not_answer_keeps_nobody_waiting() {
     for who in Who::both() {

@@ -86,3 +86,27 @@ fn acls_are_kept_and_shown_without_being_asked_for() {
     );
     mounted.unmount();
 }
+
+/// With `-o noacl` it is a filesystem that has none, as ext4 is with it; those that are stored stay.
+#[test]
+fn there_are_none_where_none_are_wanted() {
+    let vault = Vault::new(Options::default());
+    let mounted = vault.mount(&[]);
+    let script = "echo contents > file; setfacl -m u:1:rw file; setfattr -n user.one -v 1 file; getfacl -cE file";
+    let set = run(&mut mounted.shell(script, &[])).ok();
+    assert!(set.contains("user:bin:rw-") || set.contains("user:1:rw-"), "{set}");
+    mounted.unmount();
+
+    let mounted = vault.mount(&["-o", "noacl"]);
+    let script = "getfattr -m - --absolute-names file; ls -l file | cut -c 1-11; stat -c %a file
+        for try in 'setfacl -m u:1:r file' 'getfattr -n system.posix_acl_access file' 'setfattr -x system.posix_acl_access file'; do $try 2>&1 | sed 's/.*: //'; done";
+    assert_eq!(
+        run(&mut mounted.shell(script, &[])).ok(),
+        "# file: file\nuser.one\n\n-rw-rw-r-- \n664\nOperation not supported\nOperation not supported\nOperation not supported\n"
+    );
+    mounted.unmount();
+
+    let mounted = vault.mount(&[]);
+    assert_eq!(run(&mut mounted.shell("getfacl -cE file", &[])).ok(), set);
+    mounted.unmount();
+}
