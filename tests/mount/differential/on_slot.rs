@@ -2,9 +2,12 @@
 
 use super::op::{SlotOp, Sparse};
 use super::side::{Outcome, Seen, Side, list};
-use rustix::fs::{self, FileType, Gid, Mode, SeekFrom, Uid};
+use rustix::fs::{self, FallocateFlags, FileType, Gid, Mode, SeekFrom, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid};
 use rustix::io::{self, Errno};
 use std::os::fd::BorrowedFd;
+
+/// The type that statfs(2) tells for btrfs.
+const BTRFS_SUPER_MAGIC: i64 = 0x9123_683e;
 
 pub(super) fn perform(side: &Side, slot: usize, what: &SlotOp) -> Outcome {
     let fd = side.slot(slot)?;
@@ -29,7 +32,7 @@ pub(super) fn perform(side: &Side, slot: usize, what: &SlotOp) -> Outcome {
         SlotOp::Seek { to } => return Ok(Seen::Count(fs::seek(fd, *to)?)),
         SlotOp::SeekSparse { offset, to } => return seek_sparse(fd, *offset, *to),
         SlotOp::Resize { len } => fs::ftruncate(fd, *len)?,
-        SlotOp::Fallocate { flags, offset, len } => fs::fallocate(fd, *flags, *offset, *len)?,
+        SlotOp::Fallocate { flags, offset, len } => allocate(fd, *flags, *offset, *len)?,
         SlotOp::Sync => fs::fsync(fd)?,
         SlotOp::DataSync => fs::fdatasync(fd)?,
         SlotOp::Lock(how) => fs::flock(fd, how.operation())?,
@@ -47,6 +50,22 @@ pub(super) fn perform(side: &Side, slot: usize, what: &SlotOp) -> Outcome {
 
 fn count(count: usize) -> Outcome {
     Ok(Seen::Count(u64::try_from(count).unwrap_or(u64::MAX)))
+}
+
+fn allocate(fd: BorrowedFd<'_>, flags: FallocateFlags, offset: u64, len: u64) -> io::Result<()> {
+    fs::fallocate(fd, flags, offset, len)?;
+    // Where there is a hole already btrfs punches none, and leaves the times alone. Others do not, and neither do we.
+    if flags.contains(FallocateFlags::PUNCH_HOLE) && fs::fstatfs(fd)?.f_type == BTRFS_SUPER_MAGIC {
+        let [keep, now] = [UTIME_OMIT, UTIME_NOW].map(|tv_nsec| Timespec { tv_sec: 0, tv_nsec });
+        fs::futimens(
+            fd,
+            &Timestamps {
+                last_access: keep,
+                last_modification: now,
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// Filesystems differ in what they call a hole and in what a directory says to SEEK_DATA, so only regular files are asked, and the position does not stay

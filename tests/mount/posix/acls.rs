@@ -92,14 +92,14 @@ fn acls_are_kept_and_shown_without_being_asked_for() {
 fn there_are_none_where_none_are_wanted() {
     let vault = Vault::new(Options::default());
     let mounted = vault.mount(&[]);
-    let script = "echo contents > file; setfacl -m u:1:rw file; setfattr -n user.one -v 1 file; getfacl -cE file";
+    let script = "echo contents > file; setfacl -m u:1:rw file; setfattr -n user.one -v 1 file; getfacl -cnE file";
     let set = run(&mut mounted.shell(script, &[])).ok();
-    assert!(set.contains("user:bin:rw-") || set.contains("user:1:rw-"), "{set}");
+    assert!(set.contains("user:1:rw-"), "{set}");
     mounted.unmount();
 
     let mounted = vault.mount(&["-o", "noacl"]);
     let script = "getfattr -m - --absolute-names file; ls -l file | cut -c 1-11; stat -c %a file
-        for try in 'setfacl -m u:1:r file' 'getfattr -n system.posix_acl_access file' 'setfattr -x system.posix_acl_access file'; do $try 2>&1 | sed 's/.*: //'; done";
+        for try in 'setfacl -m u:1:r file' 'getfattr -n system.posix_acl_access file' 'setfattr -x system.posix_acl_access file'; do { $try 2>&1 || true; } | sed 's/.*: //'; done";
     assert_eq!(
         run(&mut mounted.shell(script, &[])).ok(),
         "# file: file\nuser.one\n\n-rw-rw-r-- \n664\nOperation not supported\nOperation not supported\nOperation not supported\n"
@@ -107,6 +107,6 @@ fn there_are_none_where_none_are_wanted() {
     mounted.unmount();
 
     let mounted = vault.mount(&[]);
-    assert_eq!(run(&mut mounted.shell("getfacl -cE file", &[])).ok(), set);
+    assert_eq!(run(&mut mounted.shell("getfacl -cnE file", &[])).ok(), set);
     mounted.unmount();
 }
