@@ -121,6 +121,11 @@ pub fn mode(stat: &Stat) -> u32 {
     passing::own_mode(stat)
 }
 
+/// To be told of each file that was just made, before anybody asks for its [`mode`]: it may have the number of one that has just gone.
+pub fn is_new(stat: &Stat) {
+    passing::forget(stat);
+}
+
 /// chown(2) of the open file itself, also of a symlink.
 ///
 /// # Errors

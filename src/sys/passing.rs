@@ -169,6 +169,16 @@ pub(super) fn settle(fd: BorrowedFd<'_>, mode: u32) {
     });
 }
 
+/// The file of which `stat` is was just made: what is remembered is of one that had its number. The clock does not always tell them apart, since it has ticks.
+pub(super) fn forget(stat: &Stat) {
+    if FILES.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    MOMENTS.lock().change(|moments| {
+        moments.of.remove(&FileId::of(stat));
+    });
+}
+
 /// The file's own mode (12 bits), where `stat` may have been read in a moment when another was on disk.
 pub(super) fn own_mode(stat: &Stat) -> u32 {
     if FILES.load(Ordering::SeqCst) == 0 {
@@ -236,6 +246,20 @@ mod tests {
         // Of an answer that was made before, the kernel knows that it is old.
         assert_eq!(shown(), 0o640);
     }
+
+    #[test]
+    fn a_new_file_is_not_the_one_that_had_its_number() {
+        let old = tempfile::tempfile().unwrap();
+        fchmod(&old, Mode::from_raw_mode(0o6600)).unwrap();
+        drop(begin(old.as_fd(), Why::Written).unwrap());
+        // As a new one of that number, made within the same tick.
+        let mut new = fstat(&old).unwrap();
+        new.st_mode = new.st_mode & !0o7777 | 0o640;
+        assert_eq!(own_mode(&new), 0o6640);
+        forget(&new);
+        assert_eq!(own_mode(&new), 0o640);
+    }
+
     #[test]
     fn moments_need_not_be_nested_and_a_mode_that_is_set_meanwhile_counts() {
         let file = tempfile::tempfile().unwrap();

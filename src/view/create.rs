@@ -39,6 +39,7 @@ impl View {
         let fd = self.make(&at, || self.make_file(&at, self.first_mode(caller, mode)))?;
         let given = self.give_to(caller, &at, fd.as_fd(), mode);
         let stat = self.keep(&at, given.and_then(|()| Ok(rustix::fs::fstat(&fd)?)))?;
+        descriptor::is_new(&stat);
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         // Somebody may have looked it up already, and opened it.
         let live = inode.live();
@@ -60,6 +61,7 @@ impl View {
         // Whole and durable before it has its name: nobody ever finds half a file there, also after a crash.
         let mut new = Unnamed::new(at.fd(), mode)?;
         let made = rustix::fs::fstat(new.fd())?;
+        descriptor::is_new(&made);
         write_all(new.fd(), &bytes)?;
         // An ordinary user's write takes set-user-id and set-group-id away.
         restore_privileges(new.fd(), descriptor::mode(&made))?;
@@ -163,6 +165,7 @@ impl View {
             Ok(())
         };
         let stat = self.keep(at, given.and_then(|()| at.stat()))?;
+        descriptor::is_new(&stat);
         let inode = self.change_table(|table| table.intern_new(&stat, at.place()));
         self.entry_of(&inode, &stat)
     }
