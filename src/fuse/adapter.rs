@@ -108,6 +108,30 @@ impl Adapter {
         }
     }
 
+    /// The directory `ino` is listed from `offset` on.
+    fn listing(&self, ino: INodeNo, offset: u64) {
+        if offset == 0 {
+            self.listings.begins(ino);
+        }
+    }
+
+    /// That was done, and there was nothing more if it `has_ended`.
+    fn listed(&self, ino: INodeNo, has_ended: bool) {
+        // What comes along is not used at all where it expires at once.
+        if has_ended && !self.terms.lifetime.is_zero() {
+            self.listings.ends(ino);
+        }
+    }
+
+    /// Whether there are attributes of the kind that `name` is of.
+    fn supports(&self, name: &OsStr) -> Answer<()> {
+        let supported = self.unsupported.check(name);
+        if supported.is_err() {
+            self.told.tally.request();
+        }
+        supported
+    }
+
     /// Answers a request for something in the mount.
     pub(super) fn call<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
         self.told.tally.request();
@@ -311,6 +335,7 @@ impl Filesystem for Adapter {
     }
 
     fn readdir(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        self.listing(ino, offset);
         let mut taken = false;
         let listed = self.call("readdir", ino, |view, node| {
             view.readdir(node, offset, &mut |entry| {
@@ -319,6 +344,7 @@ impl Filesystem for Adapter {
                 if full { Fill::Full } else { Fill::Taken }
             })
         });
+        self.listed(ino, listed.is_ok() && !taken);
         match listed {
             // What was found before the failure counts; the kernel comes again for the rest, and meets it then.
             Err(error) if !taken => reply.error(error),
@@ -327,10 +353,7 @@ impl Filesystem for Adapter {
     }
 
     fn readdirplus(&self, _: &Request, ino: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
-        // What comes along expires, and is not used at all where that is at once.
-        if offset == 0 && !self.terms.lifetime.is_zero() {
-            self.listings.add(ino);
-        }
+        self.listing(ino, offset);
         let mut taken = false;
         let listed = self.call("readdirplus", ino, |view, node| {
             view.readdirplus(node, offset, &mut |entry| {
@@ -350,6 +373,7 @@ impl Filesystem for Adapter {
                 if full { Fill::Full } else { Fill::Taken }
             })
         });
+        self.listed(ino, listed.is_ok() && !taken);
         match listed {
             // As in readdir; and the view has counted these as looked up, so the kernel has to learn of them.
             Err(error) if !taken => reply.error(error),
@@ -376,7 +400,7 @@ impl Filesystem for Adapter {
     }
 
     fn setxattr(&self, _: &Request, ino: INodeNo, name: &OsStr, value: &[u8], flags: i32, _position: u32, reply: ReplyEmpty) {
-        let set = self.unsupported.check(name).and_then(|()| {
+        let set = self.supports(name).and_then(|()| {
             self.call("setxattr", ino, |view, node| {
                 view.setxattr(node, name.as_bytes(), value, set_xattr(flags)?)
             })

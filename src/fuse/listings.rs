@@ -5,22 +5,21 @@
 //! attributes included. So the kernel is told to forget a listing that is as old as that.
 
 use fuser::{INodeNo, Notifier};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How many may be waiting. Whatever is listed beyond that is kept, which is slower and no mistake.
 const MAX_WAITING: usize = 1 << 16;
-/// How long after its time a listing may stay, so that many are dropped in one go.
-const SLACK: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 struct Waiting {
-    /// The directories, by when they were listed.
-    listed: VecDeque<(Instant, INodeNo)>,
+    /// When each directory was listed last.
+    listed: HashMap<INodeNo, Instant>,
+    /// The same, in that order.
+    order: BTreeSet<(Instant, INodeNo)>,
     has_ended: bool,
 }
 
@@ -36,7 +35,31 @@ impl Shared {
     }
 }
 
-/// Where it is told what was listed.
+impl Waiting {
+    /// The directory is listed now.
+    fn set(&mut self, ino: INodeNo) {
+        let now = Instant::now();
+        if let Some(before) = self.listed.insert(ino, now) {
+            self.order.remove(&(before, ino));
+        }
+        self.order.insert((now, ino));
+    }
+
+    /// Takes those out that were listed at least `age` ago.
+    fn take(&mut self, age: Duration) -> Vec<INodeNo> {
+        let mut taken = Vec::new();
+        while let Some(&(at, ino)) = self.order.first()
+            && at.elapsed() >= age
+        {
+            self.order.remove(&(at, ino));
+            self.listed.remove(&ino);
+            taken.push(ino);
+        }
+        taken
+    }
+}
+
+/// Where it is told what is listed.
 pub(super) struct Listings(Arc<Shared>);
 
 /// Where that comes out.
@@ -48,14 +71,22 @@ impl Listings {
         (Self(shared.clone()), Listed(shared))
     }
 
-    /// The directory `ino` has just been listed, from its beginning on.
-    pub(super) fn add(&self, ino: INodeNo) {
+    /// Somebody begins to list the directory `ino`. What the kernel does not have whole it does not keep, so it is not to be disturbed now.
+    pub(super) fn begins(&self, ino: INodeNo) {
+        let mut waiting = self.0.waiting();
+        if waiting.listed.contains_key(&ino) {
+            waiting.set(ino);
+        }
+    }
+
+    /// The kernel has the whole listing of the directory `ino`.
+    pub(super) fn ends(&self, ino: INodeNo) {
         let mut waiting = self.0.waiting();
         if waiting.listed.is_empty() {
             self.0.changed.notify_one();
         }
-        if waiting.listed.len() < MAX_WAITING {
-            waiting.listed.push_back((Instant::now(), ino));
+        if waiting.listed.len() < MAX_WAITING || waiting.listed.contains_key(&ino) {
+            waiting.set(ino);
         }
     }
 }
@@ -68,7 +99,7 @@ impl Drop for Listings {
 }
 
 impl Listed {
-    /// Has each listing dropped when it is as old as `lifetime`, until the [`Listings`] are dropped.
+    /// Has each listing dropped before what came with it expires after `lifetime`, until the [`Listings`] are dropped.
     ///
     /// # Errors
     /// That no thread could be made.
@@ -83,22 +114,19 @@ impl Listed {
         })
     }
 
-    /// Waits until some have expired. None when it has ended.
+    /// Waits until some are about to expire: a tenth before that, together with those that have two tenths left, so that many go at once. None when it has ended.
     fn wait(&self, lifetime: Duration) -> Option<Vec<INodeNo>> {
+        let tenth = lifetime / 10;
         let mut waiting = self.0.waiting();
         while !waiting.has_ended {
-            let age = waiting.listed.front().map(|(listed, _)| listed.elapsed());
+            let age = waiting.order.first().map(|(at, _)| at.elapsed());
             waiting = match age {
                 None => self.0.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(age) if age < lifetime + SLACK => {
-                    let left = lifetime + SLACK - age;
+                Some(age) if age < lifetime - tenth => {
+                    let left = lifetime - tenth - age;
                     self.0.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
                 }
-                Some(_) => {
-                    let expired = waiting.listed.partition_point(|(listed, _)| listed.elapsed() >= lifetime);
-                    let left = waiting.listed.split_off(expired);
-                    return Some(mem::replace(&mut waiting.listed, left).into_iter().map(|(_, ino)| ino).collect());
-                }
+                Some(_) => return Some(waiting.take(lifetime - 2 * tenth)),
             };
         }
         None
@@ -108,38 +136,60 @@ impl Listed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::channel;
     use std::thread;
 
+    const HOUR: Duration = Duration::from_hours(1);
+
     #[test]
-    fn each_comes_out_when_it_is_old_enough() {
+    fn each_comes_out_once_when_it_is_old_enough() {
         let (listings, listed) = Listings::new();
         let before = Instant::now();
-        listings.add(INodeNo(2));
-        listings.add(INodeNo(3));
+        for ino in [2, 3, 2, 3, 2] {
+            listings.ends(INodeNo(ino));
+        }
         let lifetime = Duration::from_millis(20);
-        assert_eq!(listed.wait(lifetime), Some(vec![INodeNo(2), INodeNo(3)]));
-        assert!(before.elapsed() >= lifetime);
-        listings.add(INodeNo(4));
-        assert_eq!(listed.wait(Duration::ZERO), Some(vec![INodeNo(4)]));
+        let mut out = Vec::new();
+        while out.len() < 2 {
+            out.extend(listed.wait(lifetime).unwrap());
+        }
+        assert_eq!(out, [INodeNo(3), INodeNo(2)]);
+        assert!(before.elapsed() >= lifetime - lifetime / 5);
+        assert!(listed.0.waiting().listed.is_empty() && listed.0.waiting().order.is_empty());
+    }
+
+    #[test]
+    fn who_lists_it_anew_is_not_disturbed() {
+        let (listings, listed) = Listings::new();
+        listings.begins(INodeNo(2));
+        assert!(listed.0.waiting().listed.is_empty(), "the kernel has nothing of it");
+        listings.ends(INodeNo(2));
+        listings.ends(INodeNo(3));
+        listings.begins(INodeNo(2));
+        assert_eq!(listed.0.waiting().take(Duration::ZERO), [INodeNo(3), INodeNo(2)]);
     }
 
     #[test]
     fn who_waits_is_told_of_the_first_and_of_the_end() {
         let (listings, listed) = Listings::new();
-        let waiter = thread::spawn(move || (listed.wait(Duration::ZERO), listed.wait(Duration::from_hours(1))));
-        thread::sleep(Duration::from_millis(20));
-        listings.add(INodeNo(2));
-        thread::sleep(Duration::from_millis(200));
-        listings.add(INodeNo(3));
+        let (told, tells) = channel();
+        let waiter = thread::spawn(move || {
+            told.send(listed.wait(Duration::ZERO)).unwrap();
+            told.send(listed.wait(HOUR)).unwrap();
+        });
+        listings.ends(INodeNo(2));
+        assert_eq!(tells.recv().unwrap(), Some(vec![INodeNo(2)]));
+        listings.ends(INodeNo(3));
         drop(listings);
-        assert_eq!(waiter.join().unwrap(), (Some(vec![INodeNo(2)]), None));
+        assert_eq!(tells.recv().unwrap(), None);
+        waiter.join().unwrap();
     }
 
     #[test]
     fn no_more_wait_than_may() {
         let (listings, listed) = Listings::new();
         for ino in 0..u64::try_from(MAX_WAITING).unwrap() + 10 {
-            listings.add(INodeNo(ino));
+            listings.ends(INodeNo(ino));
         }
         assert_eq!(listed.wait(Duration::ZERO).unwrap().len(), MAX_WAITING);
     }

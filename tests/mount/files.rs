@@ -239,6 +239,34 @@ fn attributes_work_as_on_ext4() {
     }
 }
 
+/// `ls -l` asks every file for one, unless it is told that there are none anywhere.
+#[test]
+fn there_is_no_selinux_label_where_there_is_no_selinux() {
+    let label = "security.selinux";
+    let kinds = fs::read_to_string("/proc/filesystems").unwrap();
+    let none = if kinds.contains("selinuxfs") {
+        Errno::NODATA
+    } else {
+        Errno::OPNOTSUPP
+    };
+    let vault = Vault::new(Options::default());
+    let mounted = vault.mount(&[]);
+    let file = mounted.path().join("file");
+    fs::write(&file, b"contents").unwrap();
+    let mut value = [0; 100];
+    assert_eq!(rustix::fs::getxattr(&file, label, &mut value[..]), Err(none));
+    assert_eq!(rustix::fs::getxattr(&file, "user.label", &mut value[..]), Err(Errno::NODATA));
+    // One that came from another machine is there.
+    if Who::me() == Who::Root {
+        rustix::fs::setxattr(&file, label, b"a label", XattrFlags::empty()).unwrap();
+        assert_eq!(rustix::fs::getxattr(&file, label, &mut value[..]), Ok(7));
+        assert_eq!(rustix::fs::listxattr(&file, &mut value[..]), Ok(label.len() + 1));
+        rustix::fs::removexattr(&file, label).unwrap();
+        assert_eq!(rustix::fs::getxattr(&file, label, &mut value[..]), Err(none));
+    }
+    mounted.unmount();
+}
+
 #[test]
 fn open_flags_mean_what_they_say() {
     for who in Who::both() {
