@@ -62,6 +62,7 @@ def operations(top):
         ("list 1,000 files with attributes", lambda n: (os.mkdir(at("list", n)), [write(os.path.join(at("list", n), f"{i}"), b"") for i in range(1000)]),
          lambda n: [entry.stat() for entry in os.scandir(at("list", n))]),
         ("list them again, later", lambda n: None, lambda n: [entry.stat() for entry in os.scandir(at("list", n))]),
+        ("list their names again, later", lambda n: None, lambda n: os.listdir(at("list", n))),
     ]
 
 
