@@ -177,7 +177,7 @@ def check(plainview, base, page):
     """Whether nothing takes more requests or system calls than the table in `page` says. Fewer are no failure: what the kernel has cached, it does not ask for."""
     limits = {match[1]: (int(match[2]), int(match[3])) for match in re.finditer(r"^\| (.+?) \| (\d+): .*? \| (\d+): .*\|$", open(page).read(), re.M)}
     failed = []
-    for name, runs in rows(plainview, base, 4):
+    for name, runs in rows(plainview, base, 12):
         for requests, calls in runs:
             # The kernel may have something else to do in between, such as to write back: then it is looked at once more.
             if name in limits and requests.total() <= limits[name][0] and calls.total() <= limits[name][1]:
