@@ -11,6 +11,7 @@ use crate::sys::disk::keeping_modified;
 pub use crate::sys::disk::{Durability, SeekTo};
 use rustix::fs::{FileType, Stat, Timestamps};
 use rustix::io::Errno;
+use std::any::Any;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
@@ -129,6 +130,41 @@ pub trait Folder: Send + Sync {
     }
 }
 
+/// What seals bytes of one file before it is their turn to be written: with nothing locked, while others use the file.
+pub trait Sealer: Send + Sync {
+    /// Seals `data`, which is to be written at `offset`, over bytes that are there. `None` where that has to wait for its turn.
+    fn seal(&self, offset: u64, data: &[u8]) -> Option<Box<dyn Any>>;
+}
+
+/// Bytes that come late, from a cache.
+pub struct Late<'a> {
+    /// Where they go.
+    pub offset: u64,
+    /// What they are.
+    pub data: &'a [u8],
+    /// The same, sealed.
+    ahead: Option<Box<dyn Any>>,
+}
+
+impl<'a> Late<'a> {
+    /// As they are.
+    pub fn new(offset: u64, data: &'a [u8]) -> Self {
+        let ahead = None;
+        Self { offset, data, ahead }
+    }
+
+    /// Sealed ahead, as far as `sealer` can do that.
+    pub fn sealed(offset: u64, data: &'a [u8], sealer: &dyn Sealer) -> Self {
+        let ahead = sealer.seal(offset, data);
+        Self { offset, data, ahead }
+    }
+
+    /// What was sealed ahead, if that is a `T`.
+    pub fn ahead<T: 'static>(&self) -> Option<&T> {
+        self.ahead.as_ref()?.downcast_ref()
+    }
+}
+
 /// What is left of a sync.
 pub type Unfinished = Box<dyn FnOnce() -> Result<()> + Send>;
 
@@ -162,8 +198,12 @@ pub trait Contents: Send + Sync {
     ///
     /// # Errors
     /// As [`write_at`](Self::write_at).
-    fn write_late(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
-        keeping_modified(&file, || self.write_at(file, offset, data))
+    fn write_late(&mut self, file: BorrowedFd<'_>, late: &Late<'_>) -> Result<()> {
+        keeping_modified(&file, || self.write_at(file, late.offset, late.data))
+    }
+    /// Who seals ahead what comes late; nobody where that cannot be done.
+    fn sealer(&self) -> Option<Box<dyn Sealer>> {
+        None
     }
     /// Makes the file `len` bytes long, cutting it or appending zeros (as a hole where they fill records).
     ///

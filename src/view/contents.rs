@@ -4,7 +4,7 @@ use super::attributes::kill_privileges;
 use super::inode::Inode;
 use super::{Allocate, NodeId, Origin, Privileges, View};
 use crate::error::Result;
-use crate::folder::{Contents, Durability, SeekTo, Storage};
+use crate::folder::{Contents, Durability, Late, SeekTo, Storage};
 use crate::sys::descriptor;
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
@@ -31,17 +31,19 @@ impl View {
     /// What the operating system says; what could be read before can be read after.
     pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges, origin: Origin) -> Result<()> {
         let inode = self.inode(node)?;
-        let written = self.change_contents(&inode, u64::MAX, |fd, contents| match origin {
-            Origin::Application => {
+        let written = match origin {
+            Origin::Application => self.change_contents(&inode, u64::MAX, |fd, contents| {
                 contents.write_at(fd, offset, data)?;
                 privileges.apply(&inode, fd)
-            }
-            Origin::Cache => {
-                let live = inode.live();
-                let _attributes = live.attributes.lock();
-                self.write_late(&inode, fd, contents, offset, data, privileges)
-            }
-        });
+            }),
+            Origin::Cache => self.with_file(&inode, |file| Ok(file.late(offset, data))).and_then(|late| {
+                self.change_contents(&inode, u64::MAX, |fd, contents| {
+                    let live = inode.live();
+                    let _attributes = live.attributes.lock();
+                    self.write_late(&inode, fd, contents, &late, privileges)
+                })
+            }),
+        };
         self.report(&inode, written)
     }
 
@@ -55,15 +57,14 @@ impl View {
         inode: &Inode,
         fd: BorrowedFd<'_>,
         contents: &mut dyn Contents,
-        offset: u64,
-        data: &[u8],
+        late: &Late<'_>,
         privileges: Privileges,
     ) -> Result<()> {
         if privileges != Privileges::Keep {
-            contents.write_late(fd, offset, data)?;
+            contents.write_late(fd, late)?;
             return privileges.apply(inode, fd);
         }
-        self.keeping_privileges(fd, || contents.write_late(fd, offset, data))
+        self.keeping_privileges(fd, || contents.write_late(fd, late))
     }
 
     /// Runs `action`, which writes what an application wrote before. It may have set set-user-id since, and the operating system takes that away when an ordinary user's daemon writes.

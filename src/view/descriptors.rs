@@ -3,7 +3,7 @@
 use super::NodeId;
 use super::inode::Inode;
 use crate::error::Result;
-use crate::folder::Contents;
+use crate::folder::{Contents, Late, Sealer};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock, RwLockUpgradableReadGuard};
 use rustix::io::Errno;
@@ -26,6 +26,8 @@ pub(super) struct OpenFile {
     body: RwLock<Body>,
     /// The length as the last change left it, for those who must not wait for the next one.
     len: AtomicU64,
+    /// Who seals ahead what comes late.
+    sealer: Option<Box<dyn Sealer>>,
 }
 
 /// The descriptor of a regular file and the state of its contents.
@@ -42,9 +44,11 @@ impl OpenFile {
     /// A file that was just opened.
     pub(super) fn new(body: Body) -> Self {
         let len = AtomicU64::new(body.contents.len());
+        let sealer = body.contents.sealer();
         Self {
             body: RwLock::new(body),
             len,
+            sealer,
         }
     }
 
@@ -77,6 +81,16 @@ impl OpenFile {
         match prepare(&body)? {
             Some(prepared) => finish(&mut RwLockUpgradableReadGuard::upgrade(body), prepared),
             None => Ok(()),
+        }
+    }
+
+    /// What comes late, made ready for its turn.
+    pub(super) fn late<'a>(&self, offset: u64, data: &'a [u8]) -> Late<'a> {
+        let end = u64::try_from(data.len()).ok().and_then(|len| offset.checked_add(len));
+        match &self.sealer {
+            // What makes the file longer would be sealed once more.
+            Some(sealer) if end.is_some_and(|end| end <= self.len()) => Late::sealed(offset, data, &**sealer),
+            Some(_) | None => Late::new(offset, data),
         }
     }
 

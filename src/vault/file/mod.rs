@@ -9,6 +9,7 @@
 //! * The last record is replaced only by one who has opened it, so no write makes a cut file look whole.
 //! * When a call fails, what could be read before can be read after. What the disk does not take back stays pending in memory until it does.
 
+mod ahead;
 mod grow;
 mod holes;
 mod known;
@@ -25,11 +26,12 @@ mod write;
 mod tests;
 
 use crate::error::{Error, Result};
-use crate::folder::{Contents, Durability, SeekTo, Unfinished};
+use crate::folder::{Contents, Durability, Late, Sealer, SeekTo, Unfinished};
 use crate::journal::{JournaledFile, Mtime, Syncing};
 use crate::keys::ContentKey;
 use crate::record::{Damage, MAX_PLAIN_LEN, Place, Position, RECORD_LEN, Reason, SEALED_LEN, Size, cipher_len, size_on_disk};
 use crate::sys::disk::{Backing, Disk, keeping_modified};
+use ahead::SealsAhead;
 use known::KnownHoles;
 use parking_lot::RwLock;
 use pending::Pending;
@@ -47,8 +49,8 @@ pub struct VaultFile {
     journaled: Option<Arc<JournaledFile>>,
     /// The length, as the length on disk gave it and as this state has changed it since.
     size: Size,
-    /// The header and the file's keys, once they were needed; `None` in an empty file. The lock is held only to copy or set the pointer.
-    unlocked: RwLock<Option<Arc<Unlocked>>>,
+    /// The header and the file's keys, once they were needed; `None` in an empty file. The lock is held only to copy or set the pointer. Shared with who seals ahead.
+    unlocked: Arc<RwLock<Option<Arc<Unlocked>>>>,
     /// Which records are holes, where that is known.
     known_holes: Option<KnownHoles>,
     /// Whether the last record was opened, or written, by this state.
@@ -76,7 +78,7 @@ impl VaultFile {
             content,
             journaled: None,
             size,
-            unlocked: RwLock::new(None),
+            unlocked: Arc::default(),
             known_holes: None,
             end_seen: AtomicBool::new(false),
             tail: None,
@@ -197,9 +199,16 @@ impl Contents for VaultFile {
         self.change(&file, data.len(), to, |this, disk| this.write(disk, offset, data))
     }
 
-    fn write_late(&mut self, file: BorrowedFd<'_>, offset: u64, data: &[u8]) -> Result<()> {
+    fn write_late(&mut self, file: BorrowedFd<'_>, late: &Late<'_>) -> Result<()> {
+        let (offset, data) = (late.offset, late.data);
         let to = offset.saturating_add(bytes(data.len()));
-        self.change_at(&file, Mtime::Kept, data.len(), to, |this, disk| this.write(disk, offset, data))
+        self.change_at(&file, Mtime::Kept, data.len(), to, |this, disk| {
+            this.write_sealed(disk, offset, data, late.ahead())
+        })
+    }
+
+    fn sealer(&self) -> Option<Box<dyn Sealer>> {
+        Some(Box::new(SealsAhead::of(self)))
     }
 
     fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()> {

@@ -30,7 +30,7 @@ impl VaultFile {
     fn empty(&mut self, disk: &dyn Disk) -> Result<()> {
         disk.set_len(0)?;
         self.size = Size::Whole(0);
-        *self.unlocked.get_mut() = None;
+        *self.unlocked.write() = None;
         self.known_holes = None;
         self.tail = None;
         self.pending = Pending::default();

@@ -94,7 +94,11 @@ impl Op {
     /// Does it, unless it only looks.
     pub(super) fn perform(&self, file: &mut VaultFile, disk: &dyn Disk) -> Result<()> {
         match self {
-            Self::Write { offset, len, fill } => file.write(disk, *offset, &self.data(*len, *fill)),
+            Self::Write { offset, len, fill } => {
+                let data = self.data(*len, *fill);
+                let ahead = SealsAhead::of(file).seal(*offset, &data).filter(|_| fill.is_multiple_of(2));
+                file.write_sealed(disk, *offset, &data, ahead.as_ref())
+            }
             Self::Resize(len) => file.set_length(disk, *len),
             Self::Zero { offset, len } => file.make_zero(disk, *offset, *len),
             Self::Allocate { offset, len } => file.take_space(disk, *offset, *len),

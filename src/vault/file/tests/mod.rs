@@ -1,5 +1,6 @@
 //! Tests of the file layer, over a simulated disk and over real files.
 
+mod ahead;
 mod bench;
 mod counts;
 mod crash;

@@ -1,0 +1,87 @@
+//! Writes that were sealed before their turn.
+
+use super::*;
+use crate::record::RecordNo;
+use crate::vault::file::run::Run;
+
+const TWO: usize = 2 * RECORD_LEN;
+
+/// A file of three records and a bit, opened, and its disk.
+fn file() -> (MemDisk, VaultFile) {
+    let disk = disk_of(&pattern(3 * RECORD_LEN + 100));
+    let file = reopened(&disk);
+    file.unlock(&disk).unwrap();
+    (disk, file)
+}
+
+/// What was written is there, and in a state of its own as well.
+fn assert_holds(file: &VaultFile, disk: &MemDisk, plain: &[u8]) {
+    assert!(whole(file, disk).unwrap() == plain);
+    assert!(whole(&reopened(disk), disk).unwrap() == plain);
+}
+
+#[test]
+fn what_was_sealed_ahead_is_what_comes_to_disk() {
+    let (disk, mut file) = file();
+    let data = [7; TWO];
+    let ahead = SealsAhead::of(&file).seal(R, &data).unwrap();
+    let run = Run::touched(R, 3 * R, file.length());
+    let sealed = ahead.records(run, &file.known().unwrap()).unwrap().to_vec();
+    file.write_sealed(&disk, R, &data, Some(&ahead)).unwrap();
+    let at = usize::try_from(RecordNo::new(1).cipher_offset()).unwrap();
+    assert!(disk.bytes()[at..at + sealed.len()] == sealed);
+    let mut plain = pattern(3 * RECORD_LEN + 100);
+    plain[RECORD_LEN..3 * RECORD_LEN].copy_from_slice(&data);
+    assert_holds(&file, &disk, &plain);
+}
+
+#[test]
+fn only_whole_records_are_sealed_ahead_and_only_with_keys_that_are_known() {
+    let (disk, file) = file();
+    let sealer = SealsAhead::of(&file);
+    for (offset, len, fits) in [
+        (0, RECORD_LEN, true),
+        (R, TWO, true),
+        (0, 0, false),
+        (1, RECORD_LEN, false),
+        (R, RECORD_LEN - 1, false),
+        (R, RECORD_LEN + 1, false),
+    ] {
+        assert_eq!(sealer.seal(offset, &vec![1; len]).is_some(), fits, "{len} bytes at {offset}");
+    }
+    let unknown = reopened(&disk);
+    assert!(SealsAhead::of(&unknown).seal(0, &[1; RECORD_LEN]).is_none());
+    whole(&unknown, &disk).unwrap();
+    assert!(SealsAhead::of(&unknown).seal(0, &[1; RECORD_LEN]).is_some());
+}
+
+#[test]
+fn what_was_sealed_with_the_keys_of_an_earlier_file_is_sealed_again() {
+    let (disk, mut file) = file();
+    let data = [7; TWO];
+    let ahead = SealsAhead::of(&file).seal(0, &data).unwrap();
+    file.set_length(&disk, 0).unwrap();
+    file.write(&disk, 0, &pattern(3 * RECORD_LEN)).unwrap();
+    file.write_sealed(&disk, 0, &data, Some(&ahead)).unwrap();
+    let mut plain = pattern(3 * RECORD_LEN);
+    plain[..TWO].copy_from_slice(&data);
+    assert_holds(&file, &disk, &plain);
+}
+
+#[test]
+fn what_was_sealed_for_other_records_is_sealed_again() {
+    for len in [TWO + RECORD_LEN, RECORD_LEN + 1, 0] {
+        let (disk, mut file) = file();
+        let data = [7; TWO];
+        let ahead = SealsAhead::of(&file).seal(0, &data).unwrap();
+        // Cut meanwhile, perhaps: then it makes the file longer.
+        let len = u64::try_from(len).unwrap();
+        file.set_length(&disk, len).unwrap();
+        file.write_sealed(&disk, R, &data, Some(&ahead)).unwrap();
+        let mut plain = pattern(TWO + RECORD_LEN);
+        plain.truncate(usize::try_from(len).unwrap());
+        plain.resize(TWO + RECORD_LEN, 0);
+        plain[RECORD_LEN..].copy_from_slice(&data);
+        assert_holds(&file, &disk, &plain);
+    }
+}
