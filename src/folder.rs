@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use std::any::Any;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 /// A kind of folder.
 pub trait Folder: Send + Sync {
@@ -159,6 +160,12 @@ impl<'a> Late<'a> {
         Self { offset, data, ahead }
     }
 
+    /// Whether anything was sealed ahead.
+    #[cfg(test)]
+    pub fn is_sealed(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     /// What was sealed ahead, if that is a `T`.
     pub fn ahead<T: 'static>(&self) -> Option<&T> {
         self.ahead.as_ref()?.downcast_ref()
@@ -202,7 +209,7 @@ pub trait Contents: Send + Sync {
         keeping_modified(&file, || self.write_at(file, late.offset, late.data))
     }
     /// Who seals ahead what comes late; nobody where that cannot be done.
-    fn sealer(&self) -> Option<Box<dyn Sealer>> {
+    fn sealer(&self) -> Option<Arc<dyn Sealer>> {
         None
     }
     /// Makes the file `len` bytes long, cutting it or appending zeros (as a hole where they fill records).

@@ -36,13 +36,16 @@ impl View {
                 contents.write_at(fd, offset, data)?;
                 privileges.apply(&inode, fd)
             }),
-            Origin::Cache => self.with_file(&inode, |file| Ok(file.late(offset, data))).and_then(|late| {
+            Origin::Cache => {
+                // Before it is its turn. What keeps the file from being opened is found out, and told, then.
+                let late = self.with_file(&inode, |file| Ok(file.late(offset, data)));
+                let late = late.unwrap_or_else(|_| Late::new(offset, data));
                 self.change_contents(&inode, u64::MAX, |fd, contents| {
                     let live = inode.live();
                     let _attributes = live.attributes.lock();
                     self.write_late(&inode, fd, contents, &late, privileges)
                 })
-            }),
+            }
         };
         self.report(&inode, written)
     }

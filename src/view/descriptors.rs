@@ -26,8 +26,8 @@ pub(super) struct OpenFile {
     body: RwLock<Body>,
     /// The length as the last change left it, for those who must not wait for the next one.
     len: AtomicU64,
-    /// Who seals ahead what comes late.
-    sealer: Option<Box<dyn Sealer>>,
+    /// Who seals ahead what comes late. Leaf lock.
+    sealer: RwLock<Option<Arc<dyn Sealer>>>,
 }
 
 /// The descriptor of a regular file and the state of its contents.
@@ -44,7 +44,7 @@ impl OpenFile {
     /// A file that was just opened.
     pub(super) fn new(body: Body) -> Self {
         let len = AtomicU64::new(body.contents.len());
-        let sealer = body.contents.sealer();
+        let sealer = RwLock::new(body.contents.sealer());
         Self {
             body: RwLock::new(body),
             len,
@@ -63,6 +63,17 @@ impl OpenFile {
         let result = action(&mut body);
         self.len.store(body.contents.len(), Ordering::SeqCst);
         result
+    }
+
+    /// Puts what `renew` returns, if anything, in the place of the contents.
+    pub(super) fn renew(&self, renew: impl FnOnce(&Body) -> Result<Option<Box<dyn Contents>>>) -> Result<()> {
+        let mut body = self.body.write();
+        if let Some(contents) = renew(&body)? {
+            *self.sealer.write() = contents.sealer();
+            self.len.store(contents.len(), Ordering::SeqCst);
+            body.contents = contents;
+        }
+        Ok(())
     }
 
     /// Calls `action`, which prepares a change, with the contents, side by side with others that read. Only one does that at a time.
@@ -87,9 +98,10 @@ impl OpenFile {
     /// What comes late, made ready for its turn.
     pub(super) fn late<'a>(&self, offset: u64, data: &'a [u8]) -> Late<'a> {
         let end = u64::try_from(data.len()).ok().and_then(|len| offset.checked_add(len));
-        match &self.sealer {
+        let sealer = self.sealer.read().clone();
+        match sealer {
             // What makes the file longer would be sealed once more.
-            Some(sealer) if end.is_some_and(|end| end <= self.len()) => Late::sealed(offset, data, &**sealer),
+            Some(sealer) if end.is_some_and(|end| end <= self.len()) => Late::sealed(offset, data, &*sealer),
             Some(_) | None => Late::new(offset, data),
         }
     }

@@ -306,15 +306,14 @@ impl View {
         {
             // What was changed in a file that has no name any more is nowhere else, although it need not be written.
             let is_only_here = self.counts_openers() && inode.is_gone();
-            file.write(|body| {
-                if !body.contents.has_pending() && !is_only_here {
-                    let stat = rustix::fs::fstat(&body.fd)?;
-                    let place = inode.place();
-                    body.contents = self
-                        .folder
-                        .contents(place.as_ref().map(|place| &place.name), body.fd.as_fd(), &stat)?;
+            file.renew(|body| {
+                if body.contents.has_pending() || is_only_here {
+                    return Ok(None);
                 }
-                Ok::<(), Error>(())
+                let stat = rustix::fs::fstat(&body.fd)?;
+                let place = inode.place();
+                let name = place.as_ref().map(|place| &place.name);
+                self.folder.contents(name, body.fd.as_fd(), &stat).map(Some)
             })?;
         }
         Ok(())

@@ -68,6 +68,30 @@ fn only_entry(dir: &Path) -> PathBuf {
 }
 
 #[test]
+fn what_comes_late_is_sealed_ahead_with_the_keys_that_the_file_has() {
+    let (_dir, view) = fresh();
+    let node = put(&view, NodeId::ROOT, b"file", &[1; 8192]);
+    let inode = view.inode(node).unwrap();
+    let is_sealed = |offset, len| {
+        let late = |file: &descriptors::OpenFile| Ok(file.late(offset, &vec![2; len]).is_sealed());
+        view.with_file(&inode, late).unwrap()
+    };
+    assert!(is_sealed(0, 8192) && is_sealed(4096, 4096));
+    assert!(!is_sealed(1, 4096) && !is_sealed(4096, 100));
+    assert!(
+        !is_sealed(4096, 8192) && !is_sealed(u64::MAX - 4095, 4096),
+        "it makes the file longer"
+    );
+    // Another program may have given the file another header: nobody knows it yet.
+    view.reload(&inode).unwrap();
+    assert!(!is_sealed(0, 8192));
+    view.write(node, 0, &[3; 4096], Privileges::Keep, Origin::Cache).unwrap();
+    assert!(is_sealed(0, 8192));
+    view.write(node, 0, &[3; 4096], Privileges::Keep, Origin::Cache).unwrap();
+    assert_eq!(get(&view, node), [[3; 4096], [1; 4096]].concat());
+}
+
+#[test]
 fn what_is_written_is_read_also_by_another_view() {
     let (dir, view) = fresh();
     let sub = view.mkdir(ME, NodeId::ROOT, b"sub", 0o755).unwrap().attr.node;

@@ -20,9 +20,9 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// The sealed records, if they are those of `run` of a file with the header and keys `unlocked`.
-    pub(super) fn records(&self, run: Run, unlocked: &Arc<Unlocked>) -> Option<&[u8]> {
-        let fit = self.run == run && Arc::ptr_eq(&self.unlocked, unlocked);
+    /// The sealed records, if they are those of `run` of a file with the keys of `unlocked`.
+    pub(super) fn records(&self, run: Run, unlocked: &Unlocked) -> Option<&[u8]> {
+        let fit = self.run == run && self.unlocked.has_keys_of(unlocked);
         fit.then(|| self.sealed.filled(run.sealed_len()))
     }
 }

@@ -207,8 +207,8 @@ impl Contents for VaultFile {
         })
     }
 
-    fn sealer(&self) -> Option<Box<dyn Sealer>> {
-        Some(Box::new(SealsAhead::of(self)))
+    fn sealer(&self) -> Option<Arc<dyn Sealer>> {
+        Some(Arc::new(SealsAhead::of(self)))
     }
 
     fn resize(&mut self, file: BorrowedFd<'_>, len: u64) -> Result<()> {

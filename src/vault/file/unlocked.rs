@@ -54,6 +54,11 @@ impl Unlocked {
         self.header == other.header
     }
 
+    /// Whether both have the same keys: those follow from the salt.
+    pub(super) fn has_keys_of(&self, other: &Self) -> bool {
+        self.header.salt == other.header.salt
+    }
+
     /// Whether a record of zeros is a hole.
     pub(super) fn holes(&self) -> Holes {
         self.header.holes

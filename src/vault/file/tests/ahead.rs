@@ -3,6 +3,8 @@
 use super::*;
 use crate::record::RecordNo;
 use crate::vault::file::run::Run;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 
 const TWO: usize = 2 * RECORD_LEN;
 
@@ -27,10 +29,13 @@ fn what_was_sealed_ahead_is_what_comes_to_disk() {
     let ahead = SealsAhead::of(&file).seal(R, &data).unwrap();
     let run = Run::touched(R, 3 * R, file.length());
     let sealed = ahead.records(run, &file.known().unwrap()).unwrap().to_vec();
+    // The header changes meanwhile, and the keys do not.
+    file.make_zero(&disk, 0, R).unwrap();
     file.write_sealed(&disk, R, &data, Some(&ahead)).unwrap();
     let at = usize::try_from(RecordNo::new(1).cipher_offset()).unwrap();
     assert!(disk.bytes()[at..at + sealed.len()] == sealed);
     let mut plain = pattern(3 * RECORD_LEN + 100);
+    plain[..RECORD_LEN].fill(0);
     plain[RECORD_LEN..3 * RECORD_LEN].copy_from_slice(&data);
     assert_holds(&file, &disk, &plain);
 }
@@ -84,4 +89,25 @@ fn what_was_sealed_for_other_records_is_sealed_again() {
         plain[RECORD_LEN..].copy_from_slice(&data);
         assert_holds(&file, &disk, &plain);
     }
+}
+
+#[test]
+fn what_the_view_has_sealed_ahead_is_what_comes_to_disk() {
+    let file = model::temporary();
+    let mut contents = VaultFile::of_length(content_key(), 0);
+    let fd = file.as_fd();
+    contents.write_at(fd, 0, &pattern(TWO)).unwrap();
+    let data = [7; RECORD_LEN];
+    let late = Late::sealed(R, &data, &*contents.sealer().unwrap());
+    let run = Run::touched(R, 2 * R, contents.length());
+    let known = contents.known().unwrap();
+    let sealed = late
+        .ahead::<crate::vault::file::ahead::Ahead>()
+        .unwrap()
+        .records(run, &known)
+        .unwrap();
+    contents.write_late(fd, &late).unwrap();
+    let mut on_disk = vec![0; sealed.len()];
+    file.read_exact_at(&mut on_disk, RecordNo::new(1).cipher_offset()).unwrap();
+    assert!(on_disk == sealed);
 }

@@ -94,11 +94,7 @@ impl Op {
     /// Does it, unless it only looks.
     pub(super) fn perform(&self, file: &mut VaultFile, disk: &dyn Disk) -> Result<()> {
         match self {
-            Self::Write { offset, len, fill } => {
-                let data = self.data(*len, *fill);
-                let ahead = SealsAhead::of(file).seal(*offset, &data).filter(|_| fill.is_multiple_of(2));
-                file.write_sealed(disk, *offset, &data, ahead.as_ref())
-            }
+            Self::Write { offset, len, fill } => file.write(disk, *offset, &self.data(*len, *fill)),
             Self::Resize(len) => file.set_length(disk, *len),
             Self::Zero { offset, len } => file.make_zero(disk, *offset, *len),
             Self::Allocate { offset, len } => file.take_space(disk, *offset, *len),
@@ -151,6 +147,20 @@ impl<'a> Bench<'a> {
         }
         assert_eq!(self.file.length(), len, "{op:?}");
         assert_eq!(disk_len(), cipher_len(len), "{op:?}");
+    }
+
+    /// Whole records are sealed ahead, `between` is done, and then they are written.
+    pub(super) fn step_late(&mut self, rng: &mut StdRng, between: &Op, disk_len: impl Fn() -> u64) {
+        let (offset, records) = (rng.random_range(0..LONG / R) * R, rng.random_range(1..4));
+        let (len, fill) = (records * RECORD_LEN, rng.random());
+        let late = Op::Write { offset, len, fill };
+        let data = late.data(len, fill);
+        let ahead = SealsAhead::of(&self.file).seal(offset, &data);
+        self.step(between, &disk_len);
+        self.file.write_sealed(self.disk, offset, &data, ahead.as_ref()).unwrap();
+        late.apply(&mut self.model);
+        self.compare(offset, len);
+        assert_eq!(disk_len(), cipher_len(bytes(self.model.len())), "{late:?} after {between:?}");
     }
 
     /// Compares everything.

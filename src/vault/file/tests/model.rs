@@ -11,7 +11,10 @@ fn run(disk: &dyn Disk, disk_len: impl Fn() -> u64, operations: usize) {
     let mut bench = Bench::new(disk);
     for count in 0..operations {
         let op = Op::random(&mut rng, bytes(bench.model.len()));
-        bench.step(&op, &disk_len);
+        match count % 8 {
+            7 => bench.step_late(&mut rng, &op, &disk_len),
+            _ => bench.step(&op, &disk_len),
+        }
         if count % 64 == 0 {
             bench.check();
         }
