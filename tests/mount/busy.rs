@@ -15,12 +15,16 @@ const SECRET: &str = "SECRET-name";
 pub(crate) struct Holder(Child);
 
 impl Holder {
-    /// Starts `command`, and waits until it has printed a line.
+    /// Starts `command`, and waits until it has printed a line and is what it is to be, whatever shell it began as.
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped())).unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n", "{command:?}");
+        let name = format!("/proc/{}/comm", child.id());
+        wait_for("the shell to become what holds the mount", || {
+            matches!(fs::read_to_string(&name).unwrap().trim_end(), "sleep" | "python3")
+        });
         Self(child)
     }
 
