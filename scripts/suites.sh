@@ -2,7 +2,7 @@
 # Runs the POSIX suites of others on mounted vaults: pjdfstest, case by case beside the ext4 that the vault lies on, and fsx.
 #
 #     scripts/suites.sh                    all of it, at length: an hour or more
-#     scripts/suites.sh --short            what scripts/test.sh runs of it: a minute or two
+#     scripts/suites.sh --short            what scripts/test.sh runs of it: five minutes
 #     scripts/suites.sh [--short] SUITE... some of: pjdfstest fsx fsx-pairs fsx-restarts stress
 #
 # Installs what it needs: what scripts/setup.sh --tests installs, and the two programs, of fixed versions, into the target directory. Needs root, else it says
@@ -21,7 +21,7 @@ if [ "${1:-}" = --short ]; then
     shift
 fi
 all=(pjdfstest fsx fsx-pairs fsx-restarts stress)
-[ $length = long ] || all=(pjdfstest fsx)
+[ $length = long ] || all=(pjdfstest fsx stress)
 suites=("$@")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
@@ -281,24 +281,30 @@ suite_fsx_restarts() {
     report fsx-restarts "$ok" "$bad" 0
 }
 
-# The differential test with eight threads, again and again.
+# The differential test with eight threads, again and again, each time with another seed. The short form uses the debug build, which scripts/test.sh has made.
 suite_stress() {
-    local minutes="${PLAINVIEW_SUITES_MINUTES:-60}" ok=0 bad=0 end
-    [ $length = long ] || minutes=2
+    local minutes="${PLAINVIEW_SUITES_MINUTES:-60}" operations=100000 profile=(--release) ok=0 bad=0 seed end
+    [ $length = long ] || { minutes=2 operations=40000 profile=(); }
+    # Where the seed is given, the rounds go on from it.
+    seed="${PLAINVIEW_TEST_SEED:-$(date +%s)}"
+    local tests=(cargo test --quiet --locked "${profile[@]}" --test mount)
+    "${tests[@]}" --no-run || { report stress 0 1 0; return; }
     end=$((SECONDS + minutes * 60))
     while [ $SECONDS -lt $end ] && [ $bad = 0 ]; do
-        if TMPDIR="$work/disk" PLAINVIEW_TEST_OPS=100000 cargo test --quiet --locked --release --test mount -- --exact \
+        if TMPDIR="$work/disk" PLAINVIEW_TEST_OPS=$operations PLAINVIEW_TEST_SEED=$((seed + 1000 * ok)) "${tests[@]}" -- --exact \
             differential::threads::threads_do_not_disturb_each_other differential::threads::threads_that_meet_see_one_filesystem; then
             ok=$((ok + 1))
         else
             bad=$((bad + 1))
         fi
     done
-    # And one mount that lasts: its memory must not grow.
-    if TMPDIR="$work/disk" PLAINVIEW_TEST_ROUNDS=$((minutes * 4 + 8)) cargo test --quiet --locked --release --test mount -- --exact posix::memory::memory_stays_what_it_is; then
-        ok=$((ok + 1))
-    else
-        bad=$((bad + 1))
+    # And one mount that lasts: its memory must not grow. In its short form it is among the tests on mounts.
+    if [ $length = long ]; then
+        if TMPDIR="$work/disk" PLAINVIEW_TEST_ROUNDS=$((minutes * 4 + 8)) "${tests[@]}" -- --exact posix::memory::memory_stays_what_it_is; then
+            ok=$((ok + 1))
+        else
+            bad=$((bad + 1))
+        fi
     fi
     report stress "$ok" "$bad" 0
 }

@@ -2,14 +2,14 @@
 # Runs everything that has to hold: formatting, lints, documentation, unit tests, test vectors, and the tests on real mounts.
 #
 #     scripts/test.sh             all suites, whatever fails
-#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount counts commands package pjdfstest fsx
+#     scripts/test.sh SUITE...    some of: fmt clippy doc unit decoder mount counts commands package pjdfstest fsx stress
 #
 # Best run as root, who can play an ordinary user as well (CI is root); as an ordinary user, what needs root says SKIPPED. With CI=true, a skip is a
 # failure. Leaves nothing mounted. Ends with a line for each suite and one for all.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all=(fmt clippy doc decoder unit mount counts commands package pjdfstest fsx)
+all=(fmt clippy doc decoder unit mount counts commands package pjdfstest fsx stress)
 suites=("$@")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
@@ -111,7 +111,7 @@ for suite in "${suites[@]}"; do
         commands) cargo build --locked && TMPDIR="$work/tmp" counted commands scripts/commands.py || report commands 0 1 0 ;;
         package) TMPDIR="$work/tmp" counted package scripts/package-test.sh ;;
         # Those of others, in their short form. Their temporary directory is their own, since sockets want short paths.
-        pjdfstest | fsx) counted "$suite" scripts/suites.sh --short "$suite" ;;
+        pjdfstest | fsx | stress) counted "$suite" scripts/suites.sh --short "$suite" ;;
         *)
             echo "no such suite: $suite (there are: ${all[*]})" >&2
             exit 2
