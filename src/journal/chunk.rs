@@ -2,75 +2,57 @@
 //!
 //! Keeps true: a chunk grows only within the space that it was made with, and what is in it does not change.
 
+use super::format::BEFORE;
 use super::overlay::index;
-use parking_lot::{Mutex, RwLock};
-use std::sync::{Arc, Weak};
-
-/// Bytes of a chunk, unless one entry is longer: two writes of 1 MiB, sealed. They take memory only when they are written to.
-const CHUNK: usize = (2 << 20) + (64 << 10);
+use crate::sys::block;
+use parking_lot::RwLock;
+use std::sync::Arc;
 
 /// Some of what was appended.
 pub(super) struct Chunk {
-    /// Leaf lock.
+    /// [`BEFORE`] bytes, and the entries. Leaf lock.
     bytes: RwLock<Vec<u8>>,
-    spare: Weak<Spare>,
-}
-
-/// Memory of chunks that are gone.
-#[derive(Default)]
-pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
-
-impl Spare {
-    /// An empty chunk with space for `len` bytes, and for some more.
-    pub(super) fn chunk(self: &Arc<Self>, len: usize) -> Arc<Chunk> {
-        let memory = if len <= CHUNK { self.0.lock().pop() } else { None };
-        Arc::new(Chunk {
-            bytes: RwLock::new(memory.unwrap_or_else(|| Vec::with_capacity(len.max(CHUNK)))),
-            spare: Arc::downgrade(self),
-        })
-    }
-
-    /// Gives the memory back.
-    pub(super) fn clear(&self) {
-        let memory = std::mem::take(&mut *self.0.lock());
-        if !memory.is_empty() {
-            drop(memory);
-            crate::sys::memory::give_back();
-        }
-    }
 }
 
 impl Chunk {
+    /// An empty chunk with space for `len` bytes, and for some more.
+    pub(super) fn new(len: usize) -> Self {
+        let mut memory = block::memory(BEFORE + len);
+        memory.truncate(BEFORE);
+        memory.resize(BEFORE, 0);
+        Self::of(memory)
+    }
+
+    /// A chunk whose memory has [`BEFORE`] bytes and then entries.
+    pub(super) fn of(memory: Vec<u8>) -> Self {
+        let bytes = RwLock::new(memory);
+        Self { bytes }
+    }
+
     /// Whether `len` more bytes have space.
     pub(super) fn has_space_for(&self, len: usize) -> bool {
         let bytes = self.bytes.read();
         bytes.capacity() - bytes.len() >= len
     }
 
-    /// Calls `append`, which appends no more than there is space for.
+    /// Calls `append`, which appends no more than there is space for, with [`BEFORE`] bytes and what there is.
     pub(super) fn append<T>(&self, append: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         append(&mut self.bytes.write())
     }
 
-    /// Calls `look` with what it holds.
+    /// Calls `look` with the entries.
     pub(super) fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        look(&self.bytes.read())
+        look(self.bytes.read().get(BEFORE..).unwrap_or_default())
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let mut memory = std::mem::take(self.bytes.get_mut());
-        if let Some(spare) = self.spare.upgrade()
-            && memory.capacity() == CHUNK
-        {
-            memory.clear();
-            spare.0.lock().push(memory);
-        }
+        block::done_with(std::mem::take(self.bytes.get_mut()));
     }
 }
 
-/// A range of bytes of a chunk.
+/// A range of bytes of a chunk's memory.
 #[derive(Clone)]
 pub(super) struct Piece {
     chunk: Arc<Chunk>,
@@ -79,7 +61,7 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// `len` bytes from `at` on, which the chunk holds.
+    /// `len` bytes of its memory from `at` on, which do not change.
     pub(super) fn new(chunk: Arc<Chunk>, at: usize, len: usize) -> Self {
         Self { chunk, at, len }
     }
@@ -106,7 +88,7 @@ impl Piece {
 
     /// Calls `look` with the bytes. Nothing can be appended to their chunk meanwhile.
     pub(super) fn read<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
-        self.chunk.read(|bytes| look(&bytes[self.at..self.at + self.len]))
+        look(&self.chunk.bytes.read()[self.at..self.at + self.len])
     }
 
     /// Cuts it to its first `at` bytes; returns the others.
@@ -121,10 +103,6 @@ impl Piece {
 impl From<Vec<u8>> for Piece {
     fn from(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
-        let chunk = Chunk {
-            bytes: RwLock::new(bytes),
-            spare: Weak::new(),
-        };
-        Self::new(Arc::new(chunk), 0, len)
+        Self::new(Arc::new(Chunk::of(bytes)), 0, len)
     }
 }

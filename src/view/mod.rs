@@ -17,6 +17,7 @@ mod live;
 mod namespace;
 mod openers;
 mod places;
+mod queue;
 mod replace;
 mod resolve;
 mod stamp;

@@ -1,7 +1,7 @@
 //! A file called plainview.journal that we did not write, or not here, or not so: no panic, no long wait, much memory or loss.
 
 use super::real::{Place, assert_files, left, master};
-use crate::journal::format::{ENTRIES_AT, Entry, Mark, payload_len};
+use crate::journal::format::{BEFORE, ENTRIES_AT, Entry, Mark, payload_len};
 use crate::journal::header::Header;
 use crate::journal::overlay::index;
 use crate::journal::recover::Error;
@@ -209,9 +209,9 @@ fn entries_about_bytes_that_no_file_has_are_none() {
         durable: 0,
     };
     let opens = |entry: &Entry<'_>| {
-        let (mut bytes, mut chain) = (Vec::new(), mark.epoch);
+        let (mut bytes, mut chain) = (vec![0; BEFORE], mark.epoch);
         entry.seal(&key, mark, &mut chain, &mut bytes);
-        let (tagged, tag) = bytes.split_last_chunk().unwrap();
+        let (tagged, tag) = bytes[BEFORE..].split_last_chunk().unwrap();
         Entry::open(tagged, tag, &key, &mark.epoch, &mut mark.epoch.clone()).is_some()
     };
     let most = u64::try_from(i64::MAX).unwrap();
