@@ -27,7 +27,6 @@ impl Scratch {
         }
         &mut self.0[..len]
     }
-
 }
 
 impl Drop for Scratch {

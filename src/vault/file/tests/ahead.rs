@@ -121,7 +121,10 @@ fn what_was_sealed_ahead_is_written_once() {
         file.write_sealed(&disk, at, &data, Some(&ahead)).unwrap();
         let again = RecordNo::new(at / R);
         let again = usize::try_from(again.cipher_offset()).unwrap();
-        assert!(disk.bytes()[again..again + sealed.len()] != sealed, "sealed for {offset}, written at {at} again");
+        assert!(
+            disk.bytes()[again..again + sealed.len()] != sealed,
+            "sealed for {offset}, written at {at} again"
+        );
         let mut plain = pattern(3 * RECORD_LEN);
         plain.resize(4 * RECORD_LEN, 0);
         for begin in [offset, at].map(|begin| usize::try_from(begin).unwrap()) {
