@@ -4,6 +4,7 @@ use super::CatArgs;
 use super::access;
 use super::exit::{Code, Failure};
 use super::export::not_there;
+use super::progress::{Progress, shows_progress_beside_output};
 use crate::error::Error;
 use crate::walk::{Known, Last, NotThere, PlainPath, find, os_name};
 use rustix::fs::FileType;
@@ -27,21 +28,36 @@ enum Halt {
 pub(super) fn run(args: &CatArgs) -> Result<(), Failure> {
     let opened = access::to_read(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
-    let mut last = None;
-    for path in &args.paths {
-        match print_file(&root, &PlainPath::new(path)) {
+    let paths: Vec<PlainPath> = args.paths.iter().map(|path| PlainPath::new(path)).collect();
+    // Counted only for who sees it.
+    let total = if shows_progress_beside_output() { total(&root, &paths) } else { 0 };
+    let progress = Progress::beside_output("reading", total);
+    let (mut printed, mut last) = (0, None);
+    for path in &paths {
+        let count = |bytes| {
+            printed += bytes;
+            progress.set(printed.min(total));
+        };
+        match print_file(&root, path, count) {
             Ok(()) => {}
             Err(Halt::Closed) => return Ok(()),
             Err(Halt::Unwritable(error)) => return Err(Failure::other(format!("cannot write to standard output: {error}"))),
             Err(Halt::Unreadable(failure)) => {
                 // The last one is told when this is left, and damage outdoes all else.
                 if let Some(before) = last.replace(failure) {
-                    last = worse(before, last);
+                    progress.aside(|| last = worse(before, last.take()));
                 }
             }
         }
     }
     last.map_or(Ok(()), Err)
+}
+
+/// How many bytes there are to print. What cannot be looked at is told when it is its turn.
+fn total(root: &Known<'_>, paths: &[PlainPath]) -> u64 {
+    let files = paths.iter().filter_map(|path| find(root, path, Last::Followed).ok());
+    let regular = files.filter(|file| file.attr.kind == FileType::RegularFile);
+    regular.map(|file| file.attr.size).sum()
 }
 
 /// Tells one failure, and keeps the other one, whose code says more.
@@ -58,7 +74,8 @@ pub(super) fn worse(before: Failure, now: Option<Failure>) -> Option<Failure> {
     }
 }
 
-fn print_file(root: &Known<'_>, path: &PlainPath) -> Result<(), Halt> {
+/// Prints a file, and calls `count` with the length of each piece.
+fn print_file(root: &Known<'_>, path: &PlainPath, mut count: impl FnMut(u64)) -> Result<(), Halt> {
     let file = find(root, path, Last::Followed).map_err(|error| Halt::Unreadable(failure(path, error)))?;
     let unreadable = |error: Error| Halt::Unreadable(failure(path, error.into()));
     if file.attr.kind != FileType::RegularFile {
@@ -75,7 +92,9 @@ fn print_file(root: &Known<'_>, path: &PlainPath) -> Result<(), Halt> {
             break;
         }
         out.write_all(&piece).map_err(halt)?;
-        offset += u64::try_from(piece.len()).unwrap_or(0);
+        let len = u64::try_from(piece.len()).unwrap_or(0);
+        offset += len;
+        count(len);
     }
     out.flush().map_err(halt)
 }

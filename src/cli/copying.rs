@@ -2,7 +2,7 @@
 
 use super::check_lines::Text;
 use super::exit::{Code, Failure, escaped, warn};
-use super::progress::{Progress, shows_progress};
+use super::progress::{Counter, Progress, shows_progress};
 use super::voice::Voice;
 use super::{CopyArgs, print};
 use crate::transfer::{self, End, Event, Policy, Problem, Summary, Top};
@@ -45,7 +45,7 @@ pub(super) fn copy(tops: Vec<Top<'_>>, policy: Policy, words: Words, args: &Copy
     let shows = shows_progress();
     // Counted only for who sees it.
     let total = match shows {
-        true => tops.iter().map(|top| transfer::census(top, &mut |_| going_on()).bytes).sum(),
+        true => total(&tops, &going_on),
         false => 0,
     };
     let progress = shows.then(|| Progress::new(words.doing, total));
@@ -74,6 +74,21 @@ pub(super) fn copy(tops: Vec<Top<'_>>, policy: Policy, words: Words, args: &Copy
     drop(progress);
     tell_summary(&summary, words, args, voice)?;
     Ok(Ended { summary, end })
+}
+
+/// How many bytes there are. In a large tree it takes long to find out, so this is shown, too.
+fn total(tops: &[Top<'_>], going_on: &dyn Fn() -> ControlFlow<()>) -> u64 {
+    let counter = Counter::new("counting");
+    let (mut entries, mut bytes) = (0, 0);
+    for top in tops {
+        let census = transfer::census(top, &mut |census| {
+            counter.set(entries + census.entries);
+            going_on()
+        });
+        entries += census.entries;
+        bytes += census.bytes;
+    }
+    bytes
 }
 
 fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {

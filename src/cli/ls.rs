@@ -5,6 +5,7 @@ use super::cat::{failure, worse};
 use super::copying::print_json;
 use super::exit::Failure;
 use super::ls_lines::{Columns, Line, Row, print_name};
+use super::progress::Counter;
 use super::{LsArgs, print};
 use crate::walk::{Known, Last, NotThere, PlainPath, find};
 use rustix::fs::FileType;
@@ -22,6 +23,8 @@ pub(super) fn run(args: &LsArgs) -> Result<(), Failure> {
         worst: None,
         is_first: true,
         has_titles: paths.len() > 1 || args.recursive,
+        counter: Counter::beside_output("listing"),
+        looked_at: 0,
     };
     let mut directories = Vec::new();
     let mut others = Vec::new();
@@ -46,16 +49,22 @@ struct Listing<'a> {
     is_first: bool,
     /// Whether it is said which directory is listed.
     has_titles: bool,
+    counter: Counter,
+    /// How many entries.
+    looked_at: u64,
 }
 
 impl Listing<'_> {
     /// Keeps what could not be shown, and goes on.
     fn fail(&mut self, path: &PlainPath, error: NotThere) {
         let failure = failure(path, error);
-        self.worst = match self.worst.take() {
-            Some(before) => worse(before, Some(failure)),
-            None => Some(failure),
-        };
+        let worst = &mut self.worst;
+        self.counter.aside(|| {
+            *worst = match worst.take() {
+                Some(before) => worse(before, Some(failure)),
+                None => Some(failure),
+            };
+        });
     }
 
     fn end(self) -> Result<(), Failure> {
@@ -87,6 +96,8 @@ impl Listing<'_> {
             self.title(&path)?;
             let mut entries = Vec::new();
             for name in names {
+                self.looked_at += 1;
+                self.counter.set(self.looked_at);
                 match Known::look(&dir, &name) {
                     Ok(Some(entry)) => entries.push((entry, name)),
                     // Removed meanwhile.

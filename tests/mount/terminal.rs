@@ -68,26 +68,30 @@ pub(crate) fn at_terminal_until(command: &Command, dialogue: &[(&str, &str)], ec
     })
 }
 
-/// Runs `command` at a terminal, and lets strace delay whatever it reads from a file, as from a disk that gives less than 20 MiB in a second.
-#[track_caller]
-pub(crate) fn at_terminal_with_slow_disk(command: &Command) -> Seen {
+/// What a slow disk takes its time for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slow {
+    /// Each read of a file: it gives less than 20 MiB in a second.
+    Reads,
+    /// Each look at a file: 20 in a second.
+    Looks,
+}
+
+/// `command`, whose calls strace delays, as a slow disk does.
+pub(crate) fn with_slow_disk(command: &Command, slow: Slow) -> Command {
+    let call = match slow {
+        Slow::Reads => "pread64",
+        Slow::Looks => "newfstatat",
+    };
     let mut delayed = Command::new("strace");
-    delayed.args([
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "trace=pread64",
-        "-e",
-        "inject=pread64:delay_exit=50000",
-    ]);
+    delayed.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+    delayed.args(["-e", &format!("inject={call}:delay_exit=50000")]);
     delayed.arg(command.get_program()).args(command.get_args());
     delayed.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     if let Some(dir) = command.get_current_dir() {
         delayed.current_dir(dir);
     }
-    at_terminal(&delayed, &[])
+    delayed
 }
 
 #[track_caller]
