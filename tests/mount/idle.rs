@@ -1,5 +1,6 @@
 //! Mounts that go when nobody uses them.
 
+use crate::busy::Holder;
 use crate::harness::{Options, Vault};
 use crate::people::{Who, run};
 use crate::places::mount_at;
@@ -46,6 +47,20 @@ fn what_is_open_is_in_use() {
         let mounted = vault.mount(&[]);
         mounted.enter(|path| assert_eq!(fs::read(path.join("file")).unwrap(), b"late"));
         mounted.unmount();
+    }
+}
+
+/// It is open nowhere, and asks nothing either.
+#[test]
+fn a_working_directory_is_in_use() {
+    for who in Who::both() {
+        let vault = Vault::new(Options::of(who));
+        let mounted = vault.mount(&["--idle", "1s"]);
+        let holder = Holder::inside(&mounted);
+        sleep(Duration::from_secs(4));
+        assert!(mount_at(vault.point()).is_some());
+        drop(holder);
+        mounted.wait_for_end();
     }
 }
 
