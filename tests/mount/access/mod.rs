@@ -5,6 +5,7 @@ mod copying;
 mod interrupted;
 mod paths;
 mod reading;
+mod verified;
 
 use crate::harness::{Options, Vault};
 use crate::people::{Answer, Who, run};

@@ -9,6 +9,7 @@ mod strace;
 mod work;
 
 use crate::harness::Vault;
+pub(crate) use strace::strace_or_skip;
 
 /// Names in the vault's root that are not there for good.
 fn leftovers(vault: &Vault) -> Vec<String> {

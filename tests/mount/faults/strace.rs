@@ -142,7 +142,7 @@ impl Log {
 }
 
 /// Whether strace can be attached to a daemon; if not, says that this test is skipped.
-pub(super) fn strace_or_skip() -> bool {
+pub(crate) fn strace_or_skip() -> bool {
     static WORKS: OnceLock<Result<(), String>> = OnceLock::new();
     let works = WORKS.get_or_init(|| {
         let mut sleep = start(Who::me().command("sleep").arg("30")).map_err(|error| error.to_string())?;
