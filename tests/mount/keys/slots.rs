@@ -110,6 +110,48 @@ fn a_recovery_key_opens_the_vault_however_it_is_typed() {
 }
 
 #[test]
+fn whoever_looks_without_mounting_may_have_any_key() {
+    let vault = vault();
+    let (_, keyfile) = beside(&vault, "key");
+    add(&vault, &["--keyfile", &keyfile, "--generate"]).ok();
+    let recovery = passfile(&vault, "recovery", &recovery_key(&add(&vault, &["--recovery"]).ok()));
+    let source = vault.scratch().file("file", b"contents", Who::me());
+    for (key, unlock) in [
+        ("keyfile", &["--keyfile", &*keyfile][..]),
+        ("recovery", &["--recovery", "--passfile", &recovery]),
+    ] {
+        let ran = |command: &str, paths: &[&Path]| run(on(&vault, &[&[command], unlock].concat()).args(paths));
+        let (dir, out) = (Path::new(key), vault.scratch().dir(&format!("out of {key}"), Who::me()));
+        let copied = Path::new(key).join("file");
+        assert!(ran("import", &[&source, dir]).ok().starts_with("1 file, "), "{key}");
+        assert_eq!(ran("ls", &[dir]).ok(), "file\n", "{key}");
+        assert_eq!(ran("cat", &[&copied]).ok(), "contents", "{key}");
+        assert!(ran("export", &[&copied, &out]).ok().starts_with("1 file, "), "{key}");
+        assert_eq!(fs::read(out.join("file")).unwrap(), b"contents", "{key}");
+        let place = ran("path", &[&copied]).ok();
+        assert!(vault.path().join(place.trim_end()).is_file(), "{key}: {place}");
+    }
+    // It is the key that opens it: another one does not.
+    let other = text(&vault.scratch().file("other", &[7; 64], Who::me()));
+    let typed = passfile(&vault, "typed", "40GJ4-48S49-4MK2P-EA193-58NJY-RB9E8-5WR3K-2CHKA");
+    let out = vault.scratch().path().join("none");
+    for unlock in [&["--keyfile", &*other][..], &["--recovery", "--passfile", &typed]] {
+        let file = Path::new("keyfile/file");
+        let commands: [(&str, &[&Path]); 5] = [
+            ("ls", &[]),
+            ("cat", &[file]),
+            ("export", &[file, &out]),
+            ("import", &[&source, Path::new("/")]),
+            ("path", &[file]),
+        ];
+        for (command, paths) in commands {
+            run(on(&vault, &[&[command], unlock].concat()).args(paths)).code(code::WRONG_PASSWORD);
+        }
+    }
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_slip_in_a_recovery_key_is_told_by_its_group() {
     let vault = vault();
     let key = recovery_key(&add(&vault, &["--recovery"]).ok());
