@@ -17,15 +17,16 @@ use std::path::Path;
 /// Bytes that are looked for at a time: a copy that was overwritten in part is one, too.
 const PIECE: usize = 8;
 
-/// What is looked for, by its pieces.
+/// What is looked for, by its pieces: all that there are, at whatever place in it, but those that begin with a zero.
 #[derive(Default)]
 struct Search(HashMap<[u8; PIECE], &'static str>);
 
 impl Search {
     fn add(&mut self, what: &'static str, bytes: &[u8]) {
         assert!(bytes.len() >= PIECE);
-        let (pieces, _) = bytes.as_chunks::<PIECE>();
-        self.0.extend(pieces.iter().map(|piece| (*piece, what)));
+        let pieces = bytes.windows(PIECE).map(|piece| <[u8; PIECE]>::try_from(piece).unwrap());
+        // Where memory is empty, every place would have to be looked up.
+        self.0.extend(pieces.filter(|piece| piece[0] != 0).map(|piece| (piece, what)));
     }
 
     /// Where in the memory of a process there is something of each.
