@@ -85,8 +85,9 @@ pub enum Command {
 /// Arguments of `plainview init`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal, \
-unless --passfile or --extpass says otherwise.
+The password is asked for at the terminal, twice, or is one line of standard input where that is no terminal, \
+unless --passfile or --extpass says otherwise. Credentials and systemd's password agents, of which plainview-mount(1) \
+tells, are not asked for a new password.
 
 Examples:
   plainview init ~/Vault
@@ -115,8 +116,12 @@ pub struct InitArgs {
 /// Arguments of `plainview mount`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The password is asked for at the terminal, or is one line of standard input where that is no terminal, \
-unless --passfile or --extpass says otherwise.
+Without --passfile, --extpass or --keyfile, the password is, in this order: the first line of the file \
+$CREDENTIALS_DIRECTORY/plainview.NAME, where a service was given that credential (NAME is the last part of the vault's \
+path, symlinks resolved); what is typed at the terminal; what systemd's password agents are answered, if standard input is \
+/dev/null, there is no terminal, and systemd runs, as at boot; one line of standard input. A recovery key comes from \
+the same places, but for the credential, and the password of a recipe folder from the terminal or standard input. The \
+other commands that open a vault do the same.
 
 Examples:
   plainview mount ~/Vault ~/Private
