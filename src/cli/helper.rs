@@ -10,6 +10,7 @@ use super::{Cli, run};
 use crate::mount::Options;
 use clap::{Command, CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
@@ -54,12 +55,14 @@ pub(super) struct MountHelper {
 }
 
 const MOUNT_HELP: &str = "\
-The password is asked for at the terminal, or comes from where passfile=, keyfile= or extpass= say. A value that has \
+The password is asked for at the terminal, or comes from where passfile=, keyfile= or extpass= say; at boot, \
+where there is no terminal, systemd's password agents ask for it (plainview-mount(1) has the order). A value that has \
 a comma in it is written in double quotes. With uhelper=plainview, umount(8) returns when everything is \
 on disk, as `plainview umount` does, and not a little earlier.
 
 Besides what mount(8) describes there are: allow_other (others may use it, too), acl (POSIX ACLs are enforced), \
-nonempty (MOUNTPOINT may hold something, which is hidden).
+nonempty (MOUNTPOINT may hold something, which is hidden). With nofail, a vault that is not there is passed over without \
+a word, and the exit status is 0; everything else that goes wrong is an error as ever.
 
 The examples are a line of fstab that is mounted when somebody says so, one that is mounted at boot, and one \
 that any user may mount.
@@ -130,7 +133,19 @@ pub(super) fn mount(words: Vec<OsString>) -> Result<(), Failure> {
     let (marks, words): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word == CHILD);
     let helper = MountHelper::parse_from(words);
     let cli = Cli::try_parse_from(translated(&helper, marks)).unwrap_or_else(|error| error.exit());
-    if helper.fake { Ok(()) } else { run(&cli) }
+    if helper.fake || helper.may_be_left_out() {
+        Ok(())
+    } else {
+        run(&cli)
+    }
+}
+
+impl MountHelper {
+    /// Whether there is nothing where the vault should be, and `nofail` says that this is no error, as mount(8) has it for devices.
+    fn may_be_left_out(&self) -> bool {
+        let nofail = self.options.iter().flat_map(|list| split(list)).any(|word| word == "nofail");
+        nofail && self.vault.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    }
 }
 
 /// Unmounts. What only the kernel can do is left to umount(8), which is told not to come back here.
@@ -268,6 +283,19 @@ mod tests {
     fn sloppy_leaves_out_what_is_not_known() {
         assert_eq!(of("V M -s -o nonsense,ro,passfile=p"), ["-oro", "--passfile=p", "--", "V", "M"]);
         assert_eq!(of("V M -o nonsense"), ["-ononsense", "--", "V", "M"]);
+    }
+
+    #[test]
+    fn nofail_leaves_out_what_is_not_there_and_nothing_else() {
+        let left_out = |arguments: &str| {
+            let helper = MountHelper::try_parse_from(["mount.plainview"].into_iter().chain(arguments.split_whitespace())).unwrap();
+            helper.may_be_left_out()
+        };
+        assert!(left_out("/nonexistent/V M -o rw,nofail,passfile=p"));
+        assert!(!left_out("/nonexistent/V M -o rw"));
+        assert!(!left_out("/nonexistent/V M -o comment=nofail"));
+        assert!(!left_out("/proc/version/V M -o nofail"), "this is another error");
+        assert!(!left_out("/ M -o nofail"));
     }
 
     #[test]
