@@ -69,8 +69,8 @@ FILL = """
 ELSEWHERE = "elsewhere: "
 SECTIONS = {
     ("README.md", "plainview"): "empty",
-    ("README.md", "Installation"): ELSEWHERE + "scripts/test.sh runs setup.sh, scripts/package-test.sh builds, installs and mounts by fstab",
-    ("README.md", "See it work, test it"): ELSEWHERE + "continuous integration runs the demo, then scripts/test.sh, of which this is a part",
+    ("README.md", "Installation"): ELSEWHERE + "scripts/package-test.sh runs each line, but for sudo, and mounts by the line of fstab",
+    ("README.md", "See it work, test it"): ELSEWHERE + "continuous integration (.ci/run) runs the demo, then scripts/test.sh, of which this is a part",
     ("README.md", "Commands"): ELSEWHERE + "what each command takes, of which the options are looked for below",
     ("README.md", "Keys"): "vault",
     ("README.md", "Damage"): "vault",
@@ -242,8 +242,8 @@ def unknown_options(program):
         if page != "README.md":
             # In the first column is what other programs know.
             text = re.sub(r"^\|[^|]*\|", "|", text, flags=re.MULTILINE)
-        # This one is EncFS's.
-        text = text.replace("`--paranoia`", "")
+        # These are EncFS's.
+        text = text.replace("`--paranoia`", "").replace("`--forcedecode`", "")
         codes = re.findall(r"`((?:plainview |--)[^`]*)`", text) + re.findall(r"^    (plainview .*)$", text, re.MULTILINE)
         for code in codes:
             words = code.split()
