@@ -1,20 +1,17 @@
 #!/usr/bin/env bash
 # Builds the Debian package of this checkout, and prints its path.
 #
-#     scripts/package.sh [--binary PLAINVIEW] [DIRECTORY]
+#     scripts/package.sh [DIRECTORY]
 #
-# It is written to DIRECTORY (target/debian). The program is built in release mode, unless --binary names one that is built already. Needs dpkg-dev and binutils, and not
-# root. With SOURCE_DATE_EPOCH set, or in a git checkout, two runs make the same bytes.
+# It is written to DIRECTORY (target/debian). The program is built in release mode. Needs dpkg-dev and binutils, and not root. With SOURCE_DATE_EPOCH set, or in a git checkout, two runs make the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target="${CARGO_TARGET_DIR:-target}"
-binary=
 out="$target/debian"
 while [ $# -gt 0 ]; do
     case $1 in
-        --binary) binary="$2" && shift 2 ;;
-        -*) echo "usage: scripts/package.sh [--binary PLAINVIEW] [DIRECTORY]" >&2 && exit 2 ;;
+        -*) echo "usage: scripts/package.sh [DIRECTORY]" >&2 && exit 2 ;;
         *) out="$1" && shift ;;
     esac
 done
@@ -22,11 +19,8 @@ for program in dpkg-deb dpkg-shlibdeps strip; do
     command -v $program > /dev/null || { echo "package: $program is missing: install dpkg-dev and binutils" >&2; exit 1; }
 done
 
-if [ -z "$binary" ]; then
-    cargo build --release --locked --quiet
-    binary="$target/release/plainview"
-fi
-binary="$(realpath "$binary")"
+cargo build --release --locked --quiet
+binary="$(realpath "$target/release/plainview")"
 
 version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)"
 architecture="$(dpkg --print-architecture)"
