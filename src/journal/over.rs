@@ -3,18 +3,11 @@
 use super::chunk::Piece;
 use super::file::{JournaledFile, State};
 use super::format::{Entry, PAYLOAD_MAX};
-use super::log::Appended;
 use super::overlay::{index, length};
-use crate::sys::block::Block;
 use crate::sys::disk::{Backing, Disk, Durability, Moment, SeekTo, read_full_at, restore_modified};
 use rustix::io::{Errno, Result};
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-
-/// How many bytes have to be written at once for their memory to be kept. Of fewer, the journal copies many into one piece of memory, which is written at once.
-/// Tests write less.
-const KEPT: RangeInclusive<usize> = (if cfg!(test) { 4 << 10 } else { 512 << 10 })..=PAYLOAD_MAX;
 
 /// A journaled file and, below, the file itself.
 pub(crate) struct Over<'a> {
@@ -53,15 +46,11 @@ impl<'a> Over<'a> {
 
     /// Makes an entry of a change: as a write does, it changes the time of modification. `change` is called with the state, and with the entry's payload in memory.
     fn enter<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>, change: impl FnOnce(&mut State, Piece)) -> Result<()> {
-        self.enter_by(|state| self.file.append_in(state, entry), change)
-    }
-
-    fn enter_by(&self, append: impl FnOnce(&mut State) -> Result<Appended>, change: impl FnOnce(&mut State, Piece)) -> Result<()> {
         // First what can fail: who is told that nothing was written relies on that.
         self.touch()?;
         self.file.enroll(self.disk)?;
         let mut state = self.file.state.write();
-        let appended = append(&mut state)?;
+        let appended = self.file.append_in(&mut state, entry)?;
         change(&mut state, appended.payload);
         if self.mtime == Mtime::Now {
             state.modified = None;
@@ -155,24 +144,6 @@ impl Disk for Over<'_> {
             },
         )?;
         Ok(bytes.len())
-    }
-
-    fn keep_block(&self, block: &mut Block, offset: u64) -> Result<bool> {
-        let end = offset + length(block.bytes().len());
-        let state = self.file.state.read();
-        let goes_in_place = state.is_in_place(offset) || (state.in_place && end > state.committed);
-        drop(state);
-        if goes_in_place || !KEPT.contains(&block.bytes().len()) {
-            return Ok(false);
-        }
-        self.enter_by(
-            |state| self.file.append_block(state, offset, block),
-            |state, payload| {
-                state.overlay.write(offset, payload);
-                state.len = state.len.max(end);
-            },
-        )?;
-        Ok(true)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

@@ -39,7 +39,7 @@ impl View {
             Origin::Cache => {
                 // Before it is its turn. What keeps the file from being opened is found out, and told, then.
                 let late = self.with_file(&inode, |file| Ok(file.late(offset, data)));
-                let (late, _place) = late.unwrap_or_else(|_| (Late::new(offset, data), None));
+                let late = late.unwrap_or_else(|_| Late::new(offset, data));
                 self.change_contents(&inode, u64::MAX, |fd, contents| {
                     let live = inode.live();
                     let _attributes = live.attributes.lock();

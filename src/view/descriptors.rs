@@ -2,7 +2,6 @@
 
 use super::NodeId;
 use super::inode::Inode;
-use super::queue::{Place, Queue};
 use crate::error::Result;
 use crate::folder::{Contents, Late, Sealer};
 use lru::LruCache;
@@ -29,8 +28,6 @@ pub(super) struct OpenFile {
     len: AtomicU64,
     /// Who seals ahead what comes late. Leaf lock.
     sealer: RwLock<Option<Arc<dyn Sealer>>>,
-    /// Those who make the file longer late, in the order in which the kernel sent what they write: behind a gap it would become a hole.
-    growing: Arc<Queue>,
 }
 
 /// The descriptor of a regular file and the state of its contents.
@@ -52,7 +49,6 @@ impl OpenFile {
             body: RwLock::new(body),
             len,
             sealer,
-            growing: Arc::default(),
         }
     }
 
@@ -99,17 +95,15 @@ impl OpenFile {
         }
     }
 
-    /// What comes late, made ready for its turn, which lasts as long as the place that is returned with it.
-    pub(super) fn late<'a>(&self, offset: u64, data: &'a [u8]) -> (Late<'a>, Option<Place>) {
+    /// What comes late, made ready for its turn.
+    pub(super) fn late<'a>(&self, offset: u64, data: &'a [u8]) -> Late<'a> {
         let end = u64::try_from(data.len()).ok().and_then(|len| offset.checked_add(len));
-        let grows = end.is_none_or(|end| end > self.len());
-        let place = grows.then(|| self.growing.enter());
         let sealer = self.sealer.read().clone();
-        let late = sealer.map_or_else(|| Late::new(offset, data), |sealer| Late::sealed(offset, data, &*sealer));
-        if let Some(place) = &place {
-            place.wait();
+        match sealer {
+            // What makes the file longer would be sealed once more.
+            Some(sealer) if end.is_some_and(|end| end <= self.len()) => Late::sealed(offset, data, &*sealer),
+            Some(_) | None => Late::new(offset, data),
         }
-        (late, place)
     }
 
     /// The length in plaintext bytes.

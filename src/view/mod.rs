@@ -17,7 +17,6 @@ mod live;
 mod namespace;
 mod openers;
 mod places;
-mod queue;
 mod replace;
 mod resolve;
 mod stamp;

@@ -3,62 +3,27 @@
 //! Keeps true: what was sealed ahead is written only as the records that it was sealed as, in the file whose keys it was sealed with. Otherwise it is sealed again.
 
 use super::VaultFile;
-use super::run::{Run, bytes, further};
+use super::run::Run;
+use super::scratch::Scratch;
 use super::unlocked::Unlocked;
-use super::write::end_of;
 use crate::folder::Sealer;
 use crate::record::{End, Position, RECORD_LEN};
-use crate::sys::block::Block;
 use parking_lot::RwLock;
 use std::any::Any;
-use std::cell::Cell;
 use std::sync::Arc;
 
-/// Records that were sealed ahead: whole ones, the last of a file not among them.
+/// Records that were sealed ahead.
 pub(super) struct Ahead {
     unlocked: Arc<Unlocked>,
     run: Run,
-    /// Until they are taken.
-    sealed: Cell<Option<Block>>,
+    sealed: Scratch,
 }
 
 impl Ahead {
-    /// A copy of what was sealed.
-    #[cfg(test)]
-    pub(super) fn sealed(&self) -> Vec<u8> {
-        let sealed = self.sealed.take();
-        let copy = sealed.as_ref().map(|sealed| sealed.bytes().to_vec()).unwrap_or_default();
-        self.sealed.set(sealed);
-        copy
-    }
-
-    /// The sealed records of `run`, if that is what was sealed ahead, with the keys of `unlocked`. They can be had once.
-    fn take(&self, run: Run, unlocked: &Unlocked) -> Option<Block> {
-        let fit = (self.run.first, self.run.len) == (run.first, run.len) && self.unlocked.has_keys_of(unlocked);
-        let mut sealed = self.sealed.take().filter(|_| fit)?;
-        if run.end == End::Last {
-            // Behind whole records the last one holds no byte.
-            let last = Run {
-                first: further(run.first, run.len / RECORD_LEN),
-                len: 0,
-                end: End::Last,
-            };
-            let whole = sealed.bytes().len();
-            sealed.resize(run.sealed_len());
-            unlocked.seal(last, &[], &mut sealed.bytes_mut()[whole..]);
-        }
-        Some(sealed)
-    }
-}
-
-impl Unlocked {
-    /// `plain` as the records of `run`: those that were sealed ahead, if they are these.
-    pub(super) fn sealed(&self, run: Run, plain: &[u8], ahead: Option<&Ahead>) -> Block {
-        ahead.and_then(|ahead| ahead.take(run, self)).unwrap_or_else(|| {
-            let mut sealed = Block::of(run.sealed_len());
-            self.seal(run, plain, sealed.bytes_mut());
-            sealed
-        })
+    /// The sealed records, if they are those of `run` of a file with the keys of `unlocked`.
+    pub(super) fn records(&self, run: Run, unlocked: &Unlocked) -> Option<&[u8]> {
+        let fit = self.run == run && self.unlocked.has_keys_of(unlocked);
+        fit.then(|| self.sealed.filled(run.sealed_len()))
     }
 }
 
@@ -77,14 +42,14 @@ impl SealsAhead {
     pub(super) fn seal(&self, offset: u64, data: &[u8]) -> Option<Ahead> {
         let at = Position::of(offset);
         let is_whole = at.within == 0 && !data.is_empty() && data.len().is_multiple_of(RECORD_LEN);
-        end_of(offset, bytes(data.len())).ok()?;
         let unlocked = self.unlocked.read().clone().filter(|_| is_whole)?;
         let run = Run {
             first: at.record,
             len: data.len(),
             end: End::Inner,
         };
-        let sealed = Cell::new(Some(unlocked.sealed(run, data, None)));
+        let mut sealed = Scratch::take();
+        unlocked.seal(run, data, sealed.of(run.sealed_len()));
         Some(Ahead { unlocked, run, sealed })
     }
 }

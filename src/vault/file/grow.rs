@@ -1,7 +1,6 @@
 //! Making a file longer: appending, gaps that become holes, and taking it all back when the disk is full.
 
 use super::VaultFile;
-use super::ahead::Ahead;
 use super::known::KnownHoles;
 use super::pending::write_full;
 use super::run::{Run, bytes, further};
@@ -24,7 +23,7 @@ enum Gap {
 
 impl VaultFile {
     /// Writes `data` at `offset`, where it ends beyond the end of the file. Zeros fill what lies between; `data` may be nothing but them.
-    pub(super) fn grow(&mut self, disk: &dyn Disk, offset: u64, data: &[u8], ahead: Option<&Ahead>) -> Result<()> {
+    pub(super) fn grow(&mut self, disk: &dyn Disk, offset: u64, data: &[u8]) -> Result<()> {
         let len = offset + bytes(data.len());
         // Opened before it is replaced (as in `store`), merged with what is appended, and put back if that fails.
         let mut tail = self.open_tail(disk)?.to_vec();
@@ -36,7 +35,7 @@ impl VaultFile {
         };
         match gap {
             Gap::None => {
-                self.append(disk, run, plain, &tail, ahead)?;
+                self.append(disk, run, plain, &tail)?;
                 self.are_written(run);
             }
             Gap::Holes => self.leap(disk, run, plain, &tail)?,
@@ -91,10 +90,10 @@ impl VaultFile {
     }
 
     /// Writes the records of `run`, which begins with the old last record or before it, or at the beginning of an empty file: with one write.
-    fn append(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8], ahead: Option<&Ahead>) -> Result<()> {
+    fn append(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8]) -> Result<()> {
+        let mut scratch = Scratch::take();
         if self.length() == 0 {
             let unlocked = Unlocked::fresh(&self.content, Holes::Forbidden);
-            let mut scratch = Scratch::take();
             let sealed = scratch.of(HEADER_LEN + run.sealed_len());
             let (header, records) = sealed.split_at_mut(HEADER_LEN);
             header.copy_from_slice(&unlocked.header(&self.content));
@@ -104,8 +103,8 @@ impl VaultFile {
             return Ok(());
         }
         let unlocked = self.unlock(disk)?;
-        let block = unlocked.sealed(run, plain, ahead);
-        let sealed = block.bytes();
+        let sealed = scratch.of(run.sealed_len());
+        unlocked.seal(run, plain, sealed);
         write_full(disk, sealed, run.cipher_offset()).map_err(|torn| {
             if torn.written > 0 {
                 self.cut_back(disk);

@@ -23,7 +23,7 @@ impl VaultFile {
         let to = end_of(offset, bytes(data.len()))?;
         let len = self.ready(disk)?;
         match to > len {
-            true => self.grow(disk, offset, data, ahead)?,
+            true => self.grow(disk, offset, data)?,
             false => self.overwrite(disk, offset, data, ahead)?,
         }
         self.forbid_holes(disk);
@@ -70,8 +70,16 @@ impl VaultFile {
             self.open_tail(disk)?;
         }
         let unlocked = self.unlock(disk)?;
-        let mut sealed = unlocked.sealed(run, plain, ahead);
-        let result = self.put_block(disk, run.first, &mut sealed);
+        let mut scratch = Scratch::take();
+        let sealed = match ahead.and_then(|ahead| ahead.records(run, &unlocked)) {
+            Some(sealed) => sealed,
+            None => {
+                let sealed = scratch.of(run.sealed_len());
+                unlocked.seal(run, plain, sealed);
+                sealed
+            }
+        };
+        let result = self.put(disk, run.first, sealed);
         if result.is_ok() {
             self.are_written(run);
         }

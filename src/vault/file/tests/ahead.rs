@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::RecordNo;
+use crate::vault::file::run::Run;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
@@ -26,7 +27,8 @@ fn what_was_sealed_ahead_is_what_comes_to_disk() {
     let (disk, mut file) = file();
     let data = [7; TWO];
     let ahead = SealsAhead::of(&file).seal(R, &data).unwrap();
-    let sealed = ahead.sealed();
+    let run = Run::touched(R, 3 * R, file.length());
+    let sealed = ahead.records(run, &file.known().unwrap()).unwrap().to_vec();
     // The header changes meanwhile, and the keys do not.
     file.make_zero(&disk, 0, R).unwrap();
     file.write_sealed(&disk, R, &data, Some(&ahead)).unwrap();
@@ -90,52 +92,6 @@ fn what_was_sealed_for_other_records_is_sealed_again() {
 }
 
 #[test]
-fn what_makes_the_file_longer_is_sealed_ahead_but_for_the_new_last_record() {
-    // At the end of whole records, over some bytes of the last one, and over a whole one as well.
-    for (len, offset) in [(RECORD_LEN, R), (RECORD_LEN + 5, R), (TWO + 5, R), (TWO, R)] {
-        let disk = disk_of(&pattern(len));
-        let mut file = reopened(&disk);
-        file.unlock(&disk).unwrap();
-        let data = [7; TWO];
-        let ahead = SealsAhead::of(&file).seal(offset, &data).unwrap();
-        let sealed = ahead.sealed();
-        file.write_sealed(&disk, offset, &data, Some(&ahead)).unwrap();
-        let at = usize::try_from(RecordNo::new(1).cipher_offset()).unwrap();
-        assert!(disk.bytes()[at..at + sealed.len()] == sealed, "{len} bytes, written at {offset}");
-        let mut plain = pattern(RECORD_LEN);
-        plain.extend_from_slice(&data);
-        assert_holds(&file, &disk, &plain);
-    }
-}
-
-#[test]
-fn what_was_sealed_ahead_is_written_once() {
-    for (offset, at) in [(R, R), (3 * R, 3 * R), (R, 2 * R)] {
-        let (disk, mut file) = file();
-        file.write(&disk, 0, &pattern(3 * RECORD_LEN)).unwrap();
-        file.set_length(&disk, 3 * R).unwrap();
-        let data = [7; RECORD_LEN];
-        let ahead = SealsAhead::of(&file).seal(offset, &data).unwrap();
-        let sealed = ahead.sealed();
-        file.write_sealed(&disk, offset, &data, Some(&ahead)).unwrap();
-        file.write_sealed(&disk, at, &data, Some(&ahead)).unwrap();
-        let again = RecordNo::new(at / R);
-        let again = usize::try_from(again.cipher_offset()).unwrap();
-        assert!(
-            disk.bytes()[again..again + sealed.len()] != sealed,
-            "sealed for {offset}, written at {at} again"
-        );
-        let mut plain = pattern(3 * RECORD_LEN);
-        plain.resize(4 * RECORD_LEN, 0);
-        for begin in [offset, at].map(|begin| usize::try_from(begin).unwrap()) {
-            plain[begin..begin + RECORD_LEN].copy_from_slice(&data);
-        }
-        plain.truncate(usize::try_from(file.length()).unwrap());
-        assert_holds(&file, &disk, &plain);
-    }
-}
-
-#[test]
 fn what_the_view_has_sealed_ahead_is_what_comes_to_disk() {
     let file = model::temporary();
     let mut contents = VaultFile::of_length(content_key(), 0);
@@ -143,7 +99,13 @@ fn what_the_view_has_sealed_ahead_is_what_comes_to_disk() {
     contents.write_at(fd, 0, &pattern(TWO)).unwrap();
     let data = [7; RECORD_LEN];
     let late = Late::sealed(R, &data, &*contents.sealer().unwrap());
-    let sealed = late.ahead::<crate::vault::file::ahead::Ahead>().unwrap().sealed();
+    let run = Run::touched(R, 2 * R, contents.length());
+    let known = contents.known().unwrap();
+    let sealed = late
+        .ahead::<crate::vault::file::ahead::Ahead>()
+        .unwrap()
+        .records(run, &known)
+        .unwrap();
     contents.write_late(fd, &late).unwrap();
     let mut on_disk = vec![0; sealed.len()];
     file.read_exact_at(&mut on_disk, RecordNo::new(1).cipher_offset()).unwrap();
