@@ -4,53 +4,38 @@
 
 use super::format::BEFORE;
 use super::overlay::index;
-use parking_lot::{Mutex, RwLock};
-use std::sync::{Arc, Weak};
-
-/// Bytes of a chunk, unless one entry is longer: two writes of 1 MiB, sealed. They take memory only when they are written to.
-const CHUNK: usize = (2 << 20) + (64 << 10);
+use crate::sys::block;
+use parking_lot::RwLock;
+use std::sync::Arc;
 
 /// Some of what was appended.
 pub(super) struct Chunk {
     /// [`BEFORE`] bytes, and the entries. Leaf lock.
     bytes: RwLock<Vec<u8>>,
-    spare: Weak<Spare>,
-}
-
-/// Memory of chunks that are gone.
-#[derive(Default)]
-pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
-
-impl Spare {
-    /// An empty chunk with space for `len` bytes, and for some more.
-    pub(super) fn chunk(self: &Arc<Self>, len: usize) -> Arc<Chunk> {
-        let spare = if BEFORE + len <= CHUNK { self.0.lock().pop() } else { None };
-        let mut memory = spare.unwrap_or_else(|| Vec::with_capacity(CHUNK.max(BEFORE + len)));
-        memory.resize(BEFORE, 0);
-        Arc::new(Chunk {
-            bytes: RwLock::new(memory),
-            spare: Arc::downgrade(self),
-        })
-    }
-
-    /// Gives the memory back.
-    pub(super) fn clear(&self) {
-        let memory = std::mem::take(&mut *self.0.lock());
-        if !memory.is_empty() {
-            drop(memory);
-            crate::sys::memory::give_back();
-        }
-    }
 }
 
 impl Chunk {
+    /// An empty chunk with space for `len` bytes, and for some more.
+    pub(super) fn new(len: usize) -> Self {
+        let mut memory = block::memory(BEFORE + len);
+        memory.truncate(BEFORE);
+        memory.resize(BEFORE, 0);
+        Self::of(memory)
+    }
+
+    /// A chunk whose memory has [`BEFORE`] bytes and then entries.
+    pub(super) fn of(memory: Vec<u8>) -> Self {
+        let bytes = RwLock::new(memory);
+        Self { bytes }
+    }
+
     /// Whether `len` more bytes have space.
     pub(super) fn has_space_for(&self, len: usize) -> bool {
         let bytes = self.bytes.read();
         bytes.capacity() - bytes.len() >= len
     }
 
-    /// Calls `append`, which appends no more than there is space for, with its memory.
+    /// Calls `append`, which appends no more than there is space for, with [`BEFORE`] bytes and what there is.
     pub(super) fn append<T>(&self, append: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         append(&mut self.bytes.write())
     }
@@ -63,13 +48,7 @@ impl Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        let mut memory = std::mem::take(self.bytes.get_mut());
-        if let Some(spare) = self.spare.upgrade()
-            && memory.capacity() == CHUNK
-        {
-            memory.clear();
-            spare.0.lock().push(memory);
-        }
+        block::done_with(std::mem::take(self.bytes.get_mut()));
     }
 }
 
@@ -124,10 +103,6 @@ impl Piece {
 impl From<Vec<u8>> for Piece {
     fn from(bytes: Vec<u8>) -> Self {
         let len = bytes.len();
-        let chunk = Chunk {
-            bytes: RwLock::new(bytes),
-            spare: Weak::new(),
-        };
-        Self::new(Arc::new(chunk), 0, len)
+        Self::new(Arc::new(Chunk::of(bytes)), 0, len)
     }
 }

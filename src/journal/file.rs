@@ -9,6 +9,7 @@ use super::over::{Mtime, Over};
 use super::overlay::Overlay;
 use super::tale::SALT_AT;
 use crate::keys::SALT_LEN;
+use crate::sys::block::Block;
 use crate::sys::disk::{Backing, FileId, Kept, Moment, read_full_at};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use rustix::io::{Errno, Result};
@@ -233,6 +234,14 @@ impl JournaledFile {
     /// Appends an entry about the file, which is enrolled.
     pub(super) fn append<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>) -> Result<Appended> {
         self.append_in(&mut self.state.write(), entry)
+    }
+
+    /// As [`append`](Self::append), of bytes whose memory is kept.
+    pub(super) fn append_block(&self, state: &mut State, offset: u64, block: &mut Block) -> Result<Appended> {
+        let enrolled = state.enrolled.as_mut().ok_or(Errno::IO)?;
+        let appended = self.journal.log()?.append_block(enrolled.number, offset, block);
+        enrolled.last_entry = appended.end;
+        Ok(appended)
     }
 
     pub(super) fn append_in<'e>(&self, state: &mut State, entry: impl FnOnce(u64) -> Entry<'e>) -> Result<Appended> {

@@ -12,6 +12,7 @@
 //! it was no crash that broke it.
 
 use crate::keys::{JournalKey, SALT_LEN};
+use crate::sys::block::ROOM;
 use crate::sys::disk::Moment;
 
 /// Bytes that each of the two slots for the header takes: a page, so that writing one never tears the other.
@@ -76,6 +77,23 @@ impl<'a> Entry<'a> {
     /// The entry's bytes behind `out`, in which there are [`BEFORE`] or more. `chain` is the tag of the entry before, and becomes this one's.
     pub(super) fn seal(&self, key: &JournalKey, mark: Mark, chain: &mut Tag, out: &mut Vec<u8>) {
         let at = out.len();
+        out.extend_from_slice(&self.head(mark));
+        self.put_payload(out);
+        *chain = tag(key, &mark.epoch, chain, out, at);
+        out.extend_from_slice(chain);
+    }
+
+    /// The bytes of a write of what is in `memory` behind [`ROOM`]: around it, with [`BEFORE`] bytes before the entry. As [`seal`](Self::seal).
+    pub(super) fn seal_around(file: u64, offset: u64, key: &JournalKey, mark: Mark, chain: &mut Tag, memory: &mut Vec<u8>) {
+        const { assert!(ROOM == BEFORE + HEAD_LEN) };
+        let bytes = &memory[ROOM..];
+        let head = Entry::Write { file, offset, bytes }.head(mark);
+        memory[BEFORE..ROOM].copy_from_slice(&head);
+        *chain = tag(key, &mark.epoch, chain, memory, BEFORE);
+        memory.extend_from_slice(chain);
+    }
+
+    fn head(&self, mark: Mark) -> [u8; HEAD_LEN] {
         let (kind, file, value): (u32, u64, u64) = match *self {
             Self::File { file, base, .. } => (1, file, base),
             Self::Write { file, offset, .. } => (2, file, offset),
@@ -86,28 +104,29 @@ impl<'a> Entry<'a> {
             Self::InPlace { file, base } => (7, file, base),
             Self::Void => (8, 0, 0),
         };
-        out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(&kind.to_le_bytes());
-        out.extend_from_slice(&file.to_le_bytes());
-        out.extend_from_slice(&value.to_le_bytes());
-        out.extend_from_slice(&mark.durable.to_le_bytes());
-        self.put_payload(out);
-        let length = u32::try_from(out.len() - at - HEAD_LEN).expect("a payload is at most PAYLOAD_MAX");
-        out[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        *chain = tag(key, &mark.epoch, chain, out, at);
-        out.extend_from_slice(chain);
+        let length = u32::try_from(self.payload_len()).expect("a payload is at most PAYLOAD_MAX");
+        let mut head = [0; HEAD_LEN];
+        head[..4].copy_from_slice(&length.to_le_bytes());
+        head[4..8].copy_from_slice(&kind.to_le_bytes());
+        head[8..16].copy_from_slice(&file.to_le_bytes());
+        head[16..24].copy_from_slice(&value.to_le_bytes());
+        head[24..].copy_from_slice(&mark.durable.to_le_bytes());
+        head
     }
 
     /// How many bytes [`seal`](Self::seal) appends.
     pub(super) fn sealed_len(&self) -> usize {
-        let payload = match self {
+        HEAD_LEN + self.payload_len() + TAG_LEN
+    }
+
+    fn payload_len(&self) -> usize {
+        match self {
             Self::File { .. } => 8 + MOMENT_LEN + SALT_LEN,
             Self::Write { bytes, .. } => bytes.len(),
             Self::Zero { .. } => 8,
             Self::Commit { .. } => 8 + MOMENT_LEN,
             Self::Length { .. } | Self::Intent { .. } | Self::InPlace { .. } | Self::Void => 0,
-        };
-        HEAD_LEN + payload + TAG_LEN
+        }
     }
 
     fn put_payload(&self, out: &mut Vec<u8>) {
@@ -219,7 +238,7 @@ pub(super) fn follows(tagged: &[u8], tag: &Tag, key: &JournalKey, epoch: &Tag, c
 
 /// The tag of the entry that begins at the byte `at` of `out`, of which all but the tag is there.
 ///
-/// BLAKE3 takes half the time for 4 KiB when it is given everything in one piece. So the epoch and the tag before are put in front of the entry until that is done.
+/// BLAKE3 takes half the time when it is given everything in one piece. So the epoch and the tag before are put before the entry, until that is done.
 fn tag(key: &JournalKey, epoch: &Tag, chain: &Tag, out: &mut [u8], at: usize) -> Tag {
     let (_, piece) = out.split_at_mut(at - BEFORE);
     let mut before = [0; BEFORE];

@@ -5,11 +5,12 @@
 mod anew;
 mod space;
 
-use super::chunk::{Chunk, Piece, Spare};
+use super::chunk::{Chunk, Piece};
 use super::format::{ENTRIES_AT, Entry, HEAD_LEN, Mark, TAG_LEN, Tag};
 use super::header::Header;
 use super::overlay::{index, length};
 use crate::keys::JournalKey;
+use crate::sys::block::{Block, ROOM};
 use crate::sys::disk::{Durability, Kept, Moment, write_all_at};
 use anew::random;
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -36,7 +37,6 @@ pub(super) struct Log {
     state: Mutex<State>,
     /// Somebody's sync has ended.
     synced: Condvar,
-    spare: Arc<Spare>,
 }
 
 /// An entry that was appended.
@@ -77,6 +77,24 @@ struct State {
 }
 
 impl State {
+    /// What the next entry says of the journal.
+    fn mark(&self) -> Mark {
+        Mark {
+            epoch: self.header.epoch,
+            durable: self.durable,
+        }
+    }
+
+    /// An entry of `len` bytes was appended, which is in the memory of `chunk` from `at` on.
+    fn appended(&mut self, chunk: Arc<Chunk>, at: usize, len: usize) -> Appended {
+        self.end += length(len);
+        Appended {
+            end: self.end,
+            position: Position(self.origin + self.end),
+            payload: Piece::new(chunk, at + HEAD_LEN, len - HEAD_LEN - TAG_LEN),
+        }
+    }
+
     /// Up to which byte of the file all chunks are full.
     fn full_until(&self) -> u64 {
         self.tail.back().map_or(self.end, |(at, _)| *at)
@@ -114,7 +132,6 @@ impl Log {
                 doubtful: false,
             }),
             synced: Condvar::new(),
-            spare: Arc::default(),
         })
     }
 
@@ -132,15 +149,12 @@ impl Log {
     pub(super) fn append(&self, entry: &Entry<'_>) -> Appended {
         let mut guard = self.state.lock();
         let state = &mut *guard;
-        let mark = Mark {
-            epoch: state.header.epoch,
-            durable: state.durable,
-        };
+        let mark = state.mark();
         let len = entry.sealed_len();
         let chunk = match state.tail.back() {
             Some((_, last)) if last.has_space_for(len) => Arc::clone(last),
             Some(_) | None => {
-                let chunk = self.spare.chunk(len);
+                let chunk = Arc::new(Chunk::new(len));
                 state.tail.push_back((state.end, Arc::clone(&chunk)));
                 chunk
             }
@@ -150,12 +164,20 @@ impl Log {
             entry.seal(&self.key, mark, &mut state.chain, bytes);
             at
         });
-        state.end += length(len);
-        Appended {
-            end: state.end,
-            position: Position(state.origin + state.end),
-            payload: Piece::new(chunk, at + HEAD_LEN, len - HEAD_LEN - TAG_LEN),
-        }
+        state.appended(chunk, at, len)
+    }
+
+    /// Appends a write of what is in `block`, whose memory it keeps.
+    pub(super) fn append_block(&self, file: u64, offset: u64, block: &mut Block) -> Appended {
+        let mut memory = block.take_memory();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let mark = state.mark();
+        Entry::seal_around(file, offset, &self.key, mark, &mut state.chain, &mut memory);
+        let (at, len) = (ROOM - HEAD_LEN, memory.len() - (ROOM - HEAD_LEN));
+        let chunk = Arc::new(Chunk::of(memory));
+        state.tail.push_back((state.end, Arc::clone(&chunk)));
+        state.appended(chunk, at, len)
     }
 
     /// What is appended from now on is put into a chunk of its own.
@@ -163,7 +185,7 @@ impl Log {
         let mut state = self.state.lock();
         let end = state.end;
         if state.tail.back().is_some_and(|(at, _)| *at < end) {
-            state.tail.push_back((end, self.spare.chunk(0)));
+            state.tail.push_back((end, Arc::new(Chunk::new(0))));
         }
     }
 
@@ -186,11 +208,6 @@ impl Log {
     pub(super) fn used_soon(&self) -> Option<u64> {
         let state = self.state.try_lock_for(SOON)?;
         Some(state.end - ENTRIES_AT)
-    }
-
-    /// Gives memory back that was kept to be used again.
-    pub(super) fn forget_spare(&self) {
-        self.spare.clear();
     }
 
     /// Whether so much was collected that it is time to write it.

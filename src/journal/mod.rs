@@ -276,13 +276,6 @@ impl Journal {
         }
     }
 
-    /// Nothing much is written at the moment.
-    fn forget_spare(&self) {
-        if let Some(log) = self.log_if_begun() {
-            log.forget_spare();
-        }
-    }
-
     /// After each operation.
     fn after_operation(&self) {
         if let Some(log) = self.log_if_begun() {

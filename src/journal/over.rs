@@ -3,11 +3,18 @@
 use super::chunk::Piece;
 use super::file::{JournaledFile, State};
 use super::format::{Entry, PAYLOAD_MAX};
+use super::log::Appended;
 use super::overlay::{index, length};
+use crate::sys::block::{Block, CAPACITY};
 use crate::sys::disk::{Backing, Disk, Durability, Moment, SeekTo, read_full_at, restore_modified};
 use rustix::io::{Errno, Result};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+
+/// How many bytes have to be written at once for their memory to be kept: enough to fill most of it, or the journal would take more memory than it may be long. Fewer
+/// are copied, behind others. Tests write less.
+const KEPT: RangeInclusive<usize> = (if cfg!(test) { 4 << 10 } else { CAPACITY / 4 * 3 })..=PAYLOAD_MAX;
 
 /// A journaled file and, below, the file itself.
 pub(crate) struct Over<'a> {
@@ -46,11 +53,15 @@ impl<'a> Over<'a> {
 
     /// Makes an entry of a change: as a write does, it changes the time of modification. `change` is called with the state, and with the entry's payload in memory.
     fn enter<'e>(&self, entry: impl FnOnce(u64) -> Entry<'e>, change: impl FnOnce(&mut State, Piece)) -> Result<()> {
+        self.enter_by(|state| self.file.append_in(state, entry), change)
+    }
+
+    fn enter_by(&self, append: impl FnOnce(&mut State) -> Result<Appended>, change: impl FnOnce(&mut State, Piece)) -> Result<()> {
         // First what can fail: who is told that nothing was written relies on that.
         self.touch()?;
         self.file.enroll(self.disk)?;
         let mut state = self.file.state.write();
-        let appended = self.file.append_in(&mut state, entry)?;
+        let appended = append(&mut state)?;
         change(&mut state, appended.payload);
         if self.mtime == Mtime::Now {
             state.modified = None;
@@ -144,6 +155,24 @@ impl Disk for Over<'_> {
             },
         )?;
         Ok(bytes.len())
+    }
+
+    fn keep_block(&self, block: &mut Block, offset: u64) -> Result<bool> {
+        let end = offset + length(block.bytes().len());
+        let state = self.file.state.read();
+        let goes_in_place = state.is_in_place(offset) || (state.in_place && end > state.committed);
+        drop(state);
+        if goes_in_place || !KEPT.contains(&block.bytes().len()) {
+            return Ok(false);
+        }
+        self.enter_by(
+            |state| self.file.append_block(state, offset, block),
+            |state, payload| {
+                state.overlay.write(offset, payload);
+                state.len = state.len.max(end);
+            },
+        )?;
+        Ok(true)
     }
 
     fn set_len(&self, len: u64) -> Result<()> {

@@ -1,6 +1,7 @@
 //! The thread that sees to it that checkpoints are made in time.
 
 use super::Journal;
+use crate::sys::block;
 use parking_lot::{Condvar, Mutex};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -137,8 +138,8 @@ fn run(alarm: &Alarm, weak: &Weak<Journal>) {
         }
         let mut done = journal.checkpoint_in_background();
         match due {
-            Due::Late => journal.forget_spare(),
-            // If nothing comes any more, its memory is given back then.
+            Due::Late => block::forget_spare(),
+            // If nothing comes any more, memory is given back then.
             Due::Never | Due::WriteOut | Due::Full => alarm.something(),
         }
         if journal.has_news() {

@@ -1,5 +1,6 @@
 //! The bytes of one file below all layers: what they ask of it, and a descriptor as that.
 
+use super::block::Block;
 use rustix::fs::{AtFlags, FallocateFlags, SeekFrom, StatxFlags, StatxTimestamp, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::{Errno, Result, retry_on_intr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,6 +34,10 @@ pub(crate) trait Disk {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize>;
     /// Writes `data` at `offset`; returns how many bytes of it.
     fn write_at(&self, data: &[u8], offset: u64) -> Result<usize>;
+    /// Takes the bytes out of `block` and writes them at `offset`: where what is written is kept in memory, and has to be copied otherwise. Returns whether it did.
+    fn keep_block(&self, _block: &mut Block, _offset: u64) -> Result<bool> {
+        Ok(false)
+    }
     /// Cuts the file to `len` bytes, or appends zeros.
     fn set_len(&self, len: u64) -> Result<()>;
     /// Makes a range read as zeros and gives back its space, keeping the length.

@@ -1,5 +1,6 @@
 //! Thin helpers over rustix, for what several layers ask of the operating system. Know nothing of vaults. The only place where `unsafe` may be: there are two such lines, in `memory`.
 
+pub(crate) mod block;
 pub mod descriptor;
 pub mod directory;
 pub mod disk;

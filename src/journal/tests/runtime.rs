@@ -6,6 +6,7 @@ use crate::journal::overlay::{index, length};
 use crate::journal::{JournaledFile, Mtime, SIZE_MIN};
 use crate::keys::MasterKey;
 use crate::secret::Secret;
+use crate::sys::block::{Block, CAPACITY};
 use crate::sys::disk::{Backing, Disk, Durability, read_full_at, write_all_at};
 use rustix::io::{Errno, Result};
 use std::sync::Arc;
@@ -51,6 +52,16 @@ impl Scene {
         let (len, offset) = (length(bytes.len()), length(HEADER + offset));
         let operation = self.file.begin(&self.sim, Mtime::Now, len, offset + len)?;
         write_all_at(operation.disk(), bytes, offset)
+    }
+
+    /// As [`write`](Self::write), of bytes whose memory the journal keeps.
+    pub(super) fn write_block(&self, offset: usize, bytes: &[u8]) {
+        let (len, offset) = (length(bytes.len()), length(HEADER + offset));
+        let operation = self.file.begin(&self.sim, Mtime::Now, len, offset + len).unwrap();
+        let mut block = Block::of(bytes.len());
+        block.bytes_mut().copy_from_slice(bytes);
+        assert_eq!(operation.disk().keep_block(&mut block, offset), Ok(true));
+        assert!(block.bytes().is_empty());
     }
 
     /// As the kernel's cache does, which has set the time of modification itself.
@@ -114,6 +125,60 @@ fn of_two_syncs_the_one_that_was_begun_last_counts() {
     second.finish().unwrap();
     first.finish().unwrap();
     assert!(scene.after_power_cut() == scene.bytes());
+}
+
+#[test]
+fn what_keeps_its_memory_is_journaled_as_what_is_copied() {
+    const MIB: usize = 1 << 20;
+    let scene = Scene::new(&vec![1; 2 * MIB]);
+    let mut plain = vec![1; 2 * MIB];
+    let mut both = |offset: usize, bytes: &[u8], is_block| {
+        plain[offset..offset + bytes.len()].copy_from_slice(bytes);
+        match is_block {
+            true => scene.write_block(offset, bytes),
+            false => scene.write(offset, bytes).unwrap(),
+        }
+        assert!(scene.bytes() == plain);
+    };
+    // Twice, the second time in memory that was used before. Blocks as the kernel's longest requests become, longer, and shorter ones; before, behind and in between what is copied.
+    for turn in 1..3 {
+        let fill = |number: u8| move |len: usize| vec![turn * 100 + number; len];
+        both(5, &fill(0)(100), false);
+        both(0, &fill(1)(MIB + MIB / 64), true);
+        both(MIB / 2, &fill(2)(100), false);
+        both(MIB / 4, &fill(3)(50_000), true);
+        scene.sync().unwrap();
+        assert!(scene.after_power_cut() == scene.bytes());
+        both(7, &fill(4)(CAPACITY), true);
+        both(0, &fill(5)(10), false);
+        both(MIB, &fill(6)(70_000), false);
+        both(MIB + 1, &fill(7)(70_000), true);
+        assert!(scene.after_kill() != scene.bytes());
+        scene.sync().unwrap();
+        assert!(scene.after_kill() == scene.bytes() && scene.after_power_cut() == scene.bytes());
+        scene.journal.checkpoint().unwrap();
+        assert!(scene.on_disk() == scene.bytes());
+    }
+}
+
+#[test]
+fn what_is_new_or_goes_on_in_place_keeps_no_memory() {
+    let scene = Scene::new(&[1; 100]);
+    let refuses = |file: &Arc<JournaledFile>, sim: &SimFile, offset: usize| {
+        let (offset, len) = (length(HEADER + offset), length(2 * MUCH));
+        let operation = file.begin(sim, Mtime::Now, len, offset + len).unwrap();
+        let mut block = Block::of(2 * MUCH);
+        assert_eq!(operation.disk().keep_block(&mut block, offset), Ok(false));
+        assert_eq!(block.bytes().len(), 2 * MUCH);
+    };
+    // Appended so much that the journal says that it goes on in the file itself.
+    scene.write(100, &[3; MUCH]).unwrap();
+    refuses(&scene.file, &scene.sim, 100 + MUCH);
+    refuses(&scene.file, &scene.sim, 50);
+    let sim = scene.world.create();
+    let stat = sim.stat().unwrap();
+    let file = scene.journal.new_file(stat.id, stat.born.unwrap()).unwrap();
+    refuses(&file, &sim, 0);
 }
 
 #[test]

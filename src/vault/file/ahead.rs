@@ -4,26 +4,48 @@
 
 use super::VaultFile;
 use super::run::Run;
-use super::scratch::Scratch;
 use super::unlocked::Unlocked;
 use crate::folder::Sealer;
 use crate::record::{End, Position, RECORD_LEN};
+use crate::sys::block::Block;
 use parking_lot::RwLock;
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Records that were sealed ahead.
 pub(super) struct Ahead {
     unlocked: Arc<Unlocked>,
     run: Run,
-    sealed: Scratch,
+    /// Until they are taken.
+    sealed: Cell<Option<Block>>,
 }
 
 impl Ahead {
-    /// The sealed records, if they are those of `run` of a file with the keys of `unlocked`.
-    pub(super) fn records(&self, run: Run, unlocked: &Unlocked) -> Option<&[u8]> {
+    /// A copy of what was sealed.
+    #[cfg(test)]
+    pub(super) fn sealed(&self) -> Vec<u8> {
+        let sealed = self.sealed.take();
+        let copy = sealed.as_ref().map(|sealed| sealed.bytes().to_vec()).unwrap_or_default();
+        self.sealed.set(sealed);
+        copy
+    }
+
+    /// The sealed records of `run`, if that is what was sealed ahead, with the keys of `unlocked`. They can be had once.
+    fn take(&self, run: Run, unlocked: &Unlocked) -> Option<Block> {
         let fit = self.run == run && self.unlocked.has_keys_of(unlocked);
-        fit.then(|| self.sealed.filled(run.sealed_len()))
+        self.sealed.take().filter(|_| fit)
+    }
+}
+
+impl Unlocked {
+    /// `plain` as the records of `run`: those that were sealed ahead, if they are these.
+    pub(super) fn sealed(&self, run: Run, plain: &[u8], ahead: Option<&Ahead>) -> Block {
+        ahead.and_then(|ahead| ahead.take(run, self)).unwrap_or_else(|| {
+            let mut sealed = Block::of(run.sealed_len());
+            self.seal(run, plain, sealed.bytes_mut());
+            sealed
+        })
     }
 }
 
@@ -48,8 +70,7 @@ impl SealsAhead {
             len: data.len(),
             end: End::Inner,
         };
-        let mut sealed = Scratch::take();
-        unlocked.seal(run, data, sealed.of(run.sealed_len()));
+        let sealed = Cell::new(Some(unlocked.sealed(run, data, None)));
         Some(Ahead { unlocked, run, sealed })
     }
 }

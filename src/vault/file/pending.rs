@@ -5,6 +5,7 @@ use super::run::{bytes, further};
 use super::scratch::Scratch;
 use crate::error::Result;
 use crate::record::{HEADER_LEN, Holes, RecordNo, SEALED_LEN};
+use crate::sys::block::Block;
 use crate::sys::disk::Disk;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -112,6 +113,14 @@ impl VaultFile {
         };
         self.mend(disk, first, sealed, torn.written);
         Err(torn.errno.into())
+    }
+
+    /// As [`put`](Self::put), where the disk may take the bytes out of `sealed`.
+    pub(super) fn put_block(&mut self, disk: &dyn Disk, first: RecordNo, sealed: &mut Block) -> Result<()> {
+        match disk.keep_block(sealed, first.cipher_offset())? {
+            true => Ok(()),
+            false => self.put(disk, first, sealed.bytes()),
+        }
     }
 
     /// Makes readable the record that was torn when only `written` bytes of `sealed`, whose first record is `first`, came to disk.

@@ -27,11 +27,6 @@ impl Scratch {
         }
         &mut self.0[..len]
     }
-
-    /// The first `len` bytes of it, which were filled before.
-    pub(super) fn filled(&self, len: usize) -> &[u8] {
-        &self.0[..len]
-    }
 }
 
 impl Drop for Scratch {

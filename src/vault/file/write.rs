@@ -70,16 +70,8 @@ impl VaultFile {
             self.open_tail(disk)?;
         }
         let unlocked = self.unlock(disk)?;
-        let mut scratch = Scratch::take();
-        let sealed = match ahead.and_then(|ahead| ahead.records(run, &unlocked)) {
-            Some(sealed) => sealed,
-            None => {
-                let sealed = scratch.of(run.sealed_len());
-                unlocked.seal(run, plain, sealed);
-                sealed
-            }
-        };
-        let result = self.put(disk, run.first, sealed);
+        let mut sealed = unlocked.sealed(run, plain, ahead);
+        let result = self.put_block(disk, run.first, &mut sealed);
         if result.is_ok() {
             self.are_written(run);
         }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::record::RecordNo;
-use crate::vault::file::run::Run;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
@@ -27,8 +26,7 @@ fn what_was_sealed_ahead_is_what_comes_to_disk() {
     let (disk, mut file) = file();
     let data = [7; TWO];
     let ahead = SealsAhead::of(&file).seal(R, &data).unwrap();
-    let run = Run::touched(R, 3 * R, file.length());
-    let sealed = ahead.records(run, &file.known().unwrap()).unwrap().to_vec();
+    let sealed = ahead.sealed();
     // The header changes meanwhile, and the keys do not.
     file.make_zero(&disk, 0, R).unwrap();
     file.write_sealed(&disk, R, &data, Some(&ahead)).unwrap();
@@ -92,6 +90,24 @@ fn what_was_sealed_for_other_records_is_sealed_again() {
 }
 
 #[test]
+fn what_was_sealed_ahead_is_written_once() {
+    let (disk, mut file) = file();
+    let data = [7; RECORD_LEN];
+    let ahead = SealsAhead::of(&file).seal(R, &data).unwrap();
+    let at = usize::try_from(RecordNo::new(1).cipher_offset()).unwrap();
+    let sealed = ahead.sealed();
+    let mut written = || {
+        file.write_sealed(&disk, R, &data, Some(&ahead)).unwrap();
+        disk.bytes()[at..at + sealed.len()].to_vec()
+    };
+    assert!(written() == sealed);
+    assert!(written() != sealed);
+    let mut plain = pattern(3 * RECORD_LEN + 100);
+    plain[RECORD_LEN..2 * RECORD_LEN].fill(7);
+    assert_holds(&file, &disk, &plain);
+}
+
+#[test]
 fn what_the_view_has_sealed_ahead_is_what_comes_to_disk() {
     let file = model::temporary();
     let mut contents = VaultFile::of_length(content_key(), 0);
@@ -99,13 +115,7 @@ fn what_the_view_has_sealed_ahead_is_what_comes_to_disk() {
     contents.write_at(fd, 0, &pattern(TWO)).unwrap();
     let data = [7; RECORD_LEN];
     let late = Late::sealed(R, &data, &*contents.sealer().unwrap());
-    let run = Run::touched(R, 2 * R, contents.length());
-    let known = contents.known().unwrap();
-    let sealed = late
-        .ahead::<crate::vault::file::ahead::Ahead>()
-        .unwrap()
-        .records(run, &known)
-        .unwrap();
+    let sealed = late.ahead::<crate::vault::file::ahead::Ahead>().unwrap().sealed();
     contents.write_late(fd, &late).unwrap();
     let mut on_disk = vec![0; sealed.len()];
     file.read_exact_at(&mut on_disk, RecordNo::new(1).cipher_offset()).unwrap();
