@@ -397,7 +397,7 @@ END
         exec unshare --pid --fork --kill-child --mount --cgroup --ipc --uts --net --propagation private bash "$work/systemd.sh" "$units"
     ) > "$work/systemd.log" 2>&1 &
     starter=$!
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         systemd="$(pgrep -P $starter)" && [ "$(in_systemd systemctl is-system-running 2> /dev/null)" = running ] && return
         sleep 0.1
     done
