@@ -19,7 +19,8 @@ class Kind:
             file.write(PASSWORD)
 
     def run(self, *command, **more):
-        env = dict(os.environ, CRYFS_FRONTEND="noninteractive", CRYFS_NO_UPDATE_CHECK="true")
+        # CryFS remembers what it saw of a folder.
+        env = dict(os.environ, CRYFS_FRONTEND="noninteractive", CRYFS_NO_UPDATE_CHECK="true", XDG_DATA_HOME=os.path.dirname(self.cipher))
         done = subprocess.run(command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stdout}")
@@ -150,21 +151,22 @@ ROWS = [
     ("find -size, freshly mounted", "entries/s"), ("find -size again", "entries/s"),
     ("read every file, freshly mounted", "files/s"), ("read every file again", "files/s"), ("rm -rf", "files/s"), ("mount", "s"), ("mount again", "s"),
 ]
-# What waits for the daemon with each small step is measured so often in a round, each time for as much shorter: how long a processor takes to wake up
-# changes within seconds on many machines, by more than what there is to compare.
+# What waits for the daemon with each small step is measured so often in a round, each time for as much shorter, on all filesystems in turn: how long a
+# processor takes to wake up changes within seconds on some machines, by more than what there is to compare.
 TURNS = 8
 SMALLER_IS_BETTER = {"memory of the daemon after that", "mount", "mount again"}
 
 
+def run(kind, options, workload, ms):
+    env = dict(os.environ, PLAINVIEW_BENCH_MIB=str(options.mib), PLAINVIEW_BENCH_MS=str(ms))
+    out = subprocess.run([options.workloads, kind.plain, workload], env=env, check=True, text=True, stdout=subprocess.PIPE).stdout
+    return float(out.split()[1])
+
+
 def measure(kind, options, archive, entries):
-    """One round of all workloads on one filesystem: (row, figure)."""
+    """One round on one filesystem: (row, figure)."""
     at = lambda name: os.path.join(kind.plain, name)
-
-    def workload(name, turns=1):
-        env = dict(os.environ, PLAINVIEW_BENCH_MIB=str(options.mib), PLAINVIEW_BENCH_MS=str(options.ms // turns))
-        out = subprocess.run([options.workloads, kind.plain, name], env=env, check=True, text=True, stdout=subprocess.PIPE).stdout
-        return float(out.split()[1])
-
+    workload = lambda name: run(kind, options, name, options.ms)
     kind.make()
     yield "mount", kind.mount()
     yield "write", workload("write")
@@ -178,11 +180,6 @@ def measure(kind, options, archive, entries):
     kind.remount()
     yield "random 4 KiB writes, fsync at the end", workload("random-write")
     yield "64-byte writes", workload("small-write")
-    for _ in range(TURNS):
-        yield "200-byte appends, each synced", workload("append", TURNS)
-        os.unlink(at("log"))
-    for _ in range(TURNS):
-        yield "SQLite commits", commits(at("base.sqlite"), options.ms / 1000 / TURNS)
     for name in ("data", "small"):
         os.unlink(at(name))
     kind.remount()
@@ -201,7 +198,16 @@ def measure(kind, options, archive, entries):
     yield "read every file again", entries / seconds(read_all)
     kind.remount()
     yield "rm -rf", entries / seconds(lambda: shell("rm", "-rf", at("tree")))
-    kind.unmount()
+
+
+def wait_for(kind, options):
+    """What waits for the daemon with each small step: (row, figure), some of each row."""
+    at = lambda name: os.path.join(kind.plain, name)
+    for _ in range(TURNS):
+        yield "200-byte appends, each synced", run(kind, options, "append", options.ms // TURNS)
+        os.unlink(at("log"))
+    for _ in range(TURNS):
+        yield "SQLite commits", commits(at("base.sqlite"), options.ms / 1000 / TURNS)
 
 
 NAMES = ["plainview", "gocryptfs", "encfs", "securefs", "cryfs", "passthrough", "bare"]
@@ -217,20 +223,29 @@ def compare(options):
             # Not always the same one after the same other.
             order = options.names[turn % len(options.names):] + options.names[:turn % len(options.names)]
             kinds = {name: Kind(name, os.path.join(top, name), options) for name in order}
-            # Each workload on all of them before the next one: what changes on the machine meets them all.
-            under_way = {name: measure(kind, options, archive, entries) for name, kind in kinds.items()}
+
+            def take(name, figures):
+                """The next of the figures. Whether there may be more."""
+                try:
+                    row, figure = next(figures)
+                except StopIteration:
+                    return False
+                except (RuntimeError, OSError, subprocess.CalledProcessError, sqlite3.Error) as error:
+                    print(f"round {turn + 1} {name}: {error}", file=sys.stderr)
+                    return False
+                results[row][name].append(figure)
+                print(f"round {turn + 1} {name:12} {row:40} {figure:12.1f}", file=sys.stderr)
+                return True
+
             try:
+                for name, kind in kinds.items():
+                    figures = measure(kind, options, archive, entries)
+                    while take(name, figures):
+                        pass
+                # All are mounted, and nothing is in them.
+                under_way = {name: wait_for(kind, options) for name, kind in kinds.items() if is_mounted(kind.plain)}
                 while under_way:
-                    for name in list(under_way):
-                        try:
-                            row, figure = next(under_way[name])
-                            results[row][name].append(figure)
-                            print(f"round {turn + 1} {name:12} {row:40} {figure:12.1f}", file=sys.stderr)
-                        except StopIteration:
-                            del under_way[name]
-                        except (RuntimeError, OSError, subprocess.CalledProcessError, sqlite3.Error) as error:
-                            print(f"round {turn + 1} {name}: {error}", file=sys.stderr)
-                            del under_way[name]
+                    under_way = {name: figures for name, figures in under_way.items() if take(name, figures)}
             finally:
                 for kind in kinds.values():
                     kind.unmount()
