@@ -69,7 +69,7 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
         false => Some(Config::read(root.as_fd()).map_err(|error| Failure::config(&args.vault, &error))?),
     };
     // Held until this function is left, which is after everything has been made durable.
-    let _lock = Lock::take(root.as_fd(), &path, options.access()).map_err(|error| failure(&error))?;
+    let lock = Lock::take(root.as_fd(), &path, options.access()).map_err(|error| failure(&error))?;
     let point = MountPoint::check(&args.mountpoint, &path, options).map_err(|error| failure(&error))?;
     let folder = match config {
         Some(config) => open_config(args, options, &config, root.as_fd())?,
@@ -81,6 +81,7 @@ fn serve(args: &MountArgs, options: &Options, start: Start) -> Result<(), Failur
         vault: &path,
         root: root.as_fd(),
         point: &point,
+        lock: lock.as_fd(),
     };
     mount::serve(place, options, &view, start).map_err(|error| failure(&error))
 }

@@ -1,22 +1,22 @@
 //! Connecting `/dev/fuse` to a mount point: root asks the kernel, anybody else fusermount3. Both give a mount of the same type that shows the vault as its source.
 
 use super::options::{Audience, Options};
-use super::point::MountPoint;
+use super::serve::Place;
 use super::{Error, fusermount, table};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 
 /// How many KiB root lets the kernel read ahead at least: as much as one request carries. The protocol leaves it at 128.
 const READ_AHEAD_KIB: u64 = 1024;
 
-/// Mounts on `point`; the device on which the kernel then asks.
-pub(super) fn connect(vault: &Path, point: &MountPoint, options: &Options) -> Result<OwnedFd, Error> {
+/// Mounts; the device on which the kernel then asks.
+pub(super) fn connect(place: Place<'_>, options: &Options) -> Result<OwnedFd, Error> {
+    let Place { vault, point, .. } = place;
     if !rustix::process::geteuid().is_root() {
-        return fusermount::mount(vault, point.path(), options);
+        return fusermount::mount(vault, point.path(), options, place.lock);
     }
     let device = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(|errno| match errno {
         Errno::PERM | Errno::ACCESS => Error::DeviceDenied(errno),

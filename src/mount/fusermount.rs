@@ -12,7 +12,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use std::ffi::OsString;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -21,11 +21,13 @@ use std::process::{Child, Command, Stdio};
 /// The program, found on the path: `/usr/bin` nearly everywhere, but not in NixOS.
 const PROGRAM: &str = "fusermount3";
 
-/// Mounts on `point`, shown as coming from `vault`; the device that is connected to the mount.
-pub(super) fn mount(vault: &Path, point: &Path, options: &Options) -> Result<OwnedFd, Error> {
+/// Mounts on `point`, shown as coming from `vault`; the device that is connected to the mount. Until that is done fusermount3 has the vault's `lock` as well: if this process is
+/// killed, it mounts all the same, and the next one who wants to must not come before that.
+pub(super) fn mount(vault: &Path, point: &Path, options: &Options, lock: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     let refused = |why: String| Error::Fusermount(point.to_owned(), why);
     let (ours, theirs) = UnixStream::pair().map_err(|error| refused(error.to_string()))?;
-    let child = start(vault, point, options, theirs).map_err(|error| {
+    let lock = lock.try_clone_to_owned().map_err(|error| refused(error.to_string()))?;
+    let child = start(vault, point, options, theirs, lock).map_err(|error| {
         if is_missing(&error) {
             Error::NoFusermount
         } else {
@@ -41,8 +43,8 @@ pub(super) fn mount(vault: &Path, point: &Path, options: &Options) -> Result<Own
     }
 }
 
-fn start(vault: &Path, point: &Path, options: &Options, socket: UnixStream) -> io::Result<Child> {
-    // The command owns our copy of its end of the socket, and drops it here: the socket ends when fusermount3 does.
+fn start(vault: &Path, point: &Path, options: &Options, socket: UnixStream, lock: OwnedFd) -> io::Result<Child> {
+    // The command owns our copy of its end of the socket, and drops it here: the socket ends when fusermount3 does. Standard output it does not use.
     Command::new(PROGRAM)
         .arg("-o")
         .arg(option_list(vault, options))
@@ -50,7 +52,7 @@ fn start(vault: &Path, point: &Path, options: &Options, socket: UnixStream) -> i
         .arg(point)
         .env("_FUSE_COMMFD", "0")
         .stdin(OwnedFd::from(socket))
-        .stdout(Stdio::null())
+        .stdout(lock)
         .stderr(Stdio::piped())
         .spawn()
 }

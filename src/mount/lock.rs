@@ -12,18 +12,24 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is locked where directories cannot be: network filesystems make a lock on the server of it, which for writers takes a file that is open for writing.
 const FALLBACK: &str = "plainview.toml";
 
+/// How long the end is waited for of what a killed daemon has left: a copy of it that was about to become another program, or fusermount3, which may still mount.
+const DYING: Duration = Duration::from_secs(3);
+/// How long between two looks.
+const STEP: Duration = Duration::from_millis(10);
+
 /// A vault's lock. It is released when this is dropped.
 pub struct Lock {
-    _held: OwnedFd,
+    held: OwnedFd,
 }
 
 impl Lock {
-    /// Takes the lock of the vault whose root is `root` and whose path, for messages, is `vault`; without waiting.
+    /// Takes the lock of the vault whose root is `root` and whose path, for messages, is `vault`. That whoever has it is done is not waited for, unless the process that took it is not seen any more: then
+    /// three seconds.
     ///
     /// # Errors
     /// [`Error::InUse`] with all that can be found out about who has it.
@@ -32,11 +38,22 @@ impl Lock {
             Access::ReadWrite => FlockOperation::NonBlockingLockExclusive,
             Access::ReadOnly => FlockOperation::NonBlockingLockShared,
         };
-        match locked(root, operation) {
-            Ok(held) => Ok(Self { _held: held }),
-            Err(Errno::WOULDBLOCK) => Err(in_use(root, vault)),
-            Err(errno) => Err(Error::Lock(vault.to_owned(), errno)),
+        let begin = Instant::now();
+        loop {
+            match locked(root, operation) {
+                Ok(held) => return Ok(Self { held }),
+                Err(Errno::WOULDBLOCK) if begin.elapsed() < DYING && held_by(root).is_none() => thread::sleep(STEP),
+                Err(Errno::WOULDBLOCK) => return Err(in_use(root, vault)),
+                Err(errno) => return Err(Error::Lock(vault.to_owned(), errno)),
+            }
         }
+    }
+}
+
+impl AsFd for Lock {
+    /// What is locked. A process that has a copy of it holds the lock as well.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.held.as_fd()
     }
 }
 
@@ -95,7 +112,9 @@ pub(super) fn held_by(root: BorrowedFd<'_>) -> Option<u32> {
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
     let directory = fstat(root);
     let file = rustix::fs::statat(root, FALLBACK, rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-    [directory, file].into_iter().flatten().find_map(|stat| holder(&locks, &stat))
+    let holder = [directory, file].into_iter().flatten().find_map(|stat| holder(&locks, &stat));
+    // The table has the process that took the lock, which may be gone: those that it has left hold it then.
+    holder.filter(|pid| Path::new("/proc").join(pid.to_string()).exists())
 }
 
 /// Where `vault` is mounted.
@@ -152,6 +171,7 @@ impl HeldLock {
 mod tests {
     use super::*;
     use rustix::fs::CWD;
+    use std::process::Command;
 
     const LOCKS: &str = "\
 1: FLOCK  ADVISORY  WRITE 1234 fe:01:131 0 EOF
@@ -243,6 +263,29 @@ nonsense
                 std::process::id()
             )
         );
+    }
+
+    #[test]
+    fn what_a_process_has_left_that_is_gone_is_waited_for() {
+        for (seconds, is_freed) in [("0.5", true), ("60", false)] {
+            let vault = Scratch::new("left");
+            // flock(1) takes the lock of the shell's descriptor, and ends.
+            let mut left = Command::new("sh")
+                .args(["-c", "exec 9< \"$1\"; flock 9; exec sleep \"$2\"", "sh"])
+                .arg(&vault.0)
+                .arg(seconds)
+                .spawn()
+                .unwrap();
+            let operation = FlockOperation::NonBlockingLockShared;
+            while locked(vault.open().as_fd(), operation).is_ok() {
+                thread::sleep(STEP);
+            }
+            let taken = vault.take(Access::ReadWrite);
+            assert_eq!(taken.is_ok(), is_freed);
+            assert_eq!(matches!(taken, Err(Error::InUse { pid: None, .. })), !is_freed);
+            left.kill().unwrap();
+            left.wait().unwrap();
+        }
     }
 
     #[test]

@@ -58,6 +58,8 @@ pub struct Place<'a> {
     pub root: BorrowedFd<'a>,
     /// Where it is shown.
     pub point: &'a MountPoint,
+    /// The vault's lock.
+    pub lock: BorrowedFd<'a>,
 }
 
 /// Shows `view` at its place until that is unmounted, by anybody, or a signal says that it should be. Then everything is durable.
@@ -69,7 +71,7 @@ pub fn serve(place: Place<'_>, options: &Options, view: &Arc<View>, start: Start
     rustix::process::umask(Mode::empty());
     // From here on signals are kept, so that none ends this process between the mount and its unmounting.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::Session)?;
-    let device = connect::connect(place.vault, place.point, options)?;
+    let device = connect::connect(place, options)?;
     let mount = Mounted::find(place.point)?;
     let tally = Arc::new(Tally::default());
     let idle = options.idle.map(|limit| Arc::new(Idle::new(limit, tally.clone())));
