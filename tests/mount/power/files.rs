@@ -23,8 +23,11 @@ pub(super) enum Habit {
     Resize,
 }
 
-/// Bytes of a file that is overwritten.
+/// Bytes of a file that is overwritten, and of the first, of which much is overwritten at once.
 const OVERWRITTEN: u64 = 300_000;
+const LARGE: u64 = 3 << 20;
+/// How much: more than the kernel writes with one request.
+const MUCH: u64 = (1 << 20) + (256 << 10);
 /// How long a file grows.
 const GROWN: u64 = 1_500_000;
 /// How long one becomes that is cut and made longer.
@@ -38,6 +41,11 @@ enum Op {
     Sync(usize),
     /// With a sync of the directory.
     Remove(usize),
+}
+
+/// Bytes of the file in the place `slot`, where files are overwritten.
+fn overwritten(slot: usize) -> u64 {
+    if slot == 0 { LARGE } else { OVERWRITTEN }
 }
 
 /// A workload of one habit.
@@ -106,17 +114,13 @@ impl Files {
     }
 
     fn overwrite(&self, dir: &Path, now: &mut Now, slot: usize, rng: &mut StdRng) -> io::Result<()> {
-        let page = rng.random_range(0..OVERWRITTEN / 4096) * 4096;
+        let all = overwritten(slot);
+        let page = rng.random_range(0..all / 4096) * 4096;
         match rng.random_range(0..10) {
             0..5 => self.write(dir, now, slot, page, 4096),
             5..9 => self.write(dir, now, slot, page + rng.random_range(0..4000), rng.random_range(1..300)),
-            _ => self.write(
-                dir,
-                now,
-                slot,
-                rng.random_range(0..OVERWRITTEN - 40_000),
-                rng.random_range(4097..40_000),
-            ),
+            _ if all == LARGE && rng.random_range(0..4) == 0 => self.write(dir, now, slot, page.min(LARGE - MUCH), MUCH),
+            _ => self.write(dir, now, slot, rng.random_range(0..all - 40_000), rng.random_range(4097..40_000)),
         }
     }
 
@@ -198,7 +202,7 @@ impl Workload for Files {
     fn prepare(&self, dir: &Path) -> io::Result<()> {
         let now = &mut *self.now.lock().unwrap();
         for slot in 0..FILES {
-            let len = if self.habit == Habit::Overwrite { OVERWRITTEN } else { 100 };
+            let len = if self.habit == Habit::Overwrite { overwritten(slot) } else { 100 };
             self.write(dir, now, slot, 0, len)?;
             self.sync(dir, now, slot, true)?;
         }

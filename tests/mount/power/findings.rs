@@ -114,6 +114,11 @@ impl Tally {
     /// One more cut.
     pub(super) fn count(&mut self, findings: &Findings) {
         self.cuts += 1;
+        self.found(findings);
+    }
+
+    /// What was found after something else, which is no cut.
+    pub(super) fn found(&mut self, findings: &Findings) {
         self.damaged += u32::from(!findings.is_empty());
         let mut kinds: Vec<_> = findings.0.iter().map(|(harm, _)| *harm).collect();
         kinds.sort();

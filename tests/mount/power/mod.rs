@@ -7,7 +7,7 @@
 //! What a filesystem may do: whatever was not synced is there or not, in pieces; a rename or a new name whose directory was not synced has happened or not.
 //! That a file which was synced has its name, though its directory was not, is more than POSIX promises, but ext4 keeps it, and we do.
 //!
-//! What is not tested here: a disk that has a cache and loses it. What the kernel has written to this one is durable at once. `src/vault/file/tests/crash.rs` has such a disk.
+//! What is not tested here: a disk that has a cache and loses it. What the kernel has written to this one is durable at once. `src/vault/file/tests/crash` has such a disk.
 
 mod bytes;
 mod databases;

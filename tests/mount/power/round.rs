@@ -129,7 +129,7 @@ fn end_by_kill<'d>(disk: &'d Disk, subject: &Subject, load: &Load, rng: &mut Std
     }
     let mut tally = Tally::default();
     report(subject.kind, "killed, not cut", &findings);
-    tally.count(&findings);
+    tally.found(&findings);
     tally
 }
 
