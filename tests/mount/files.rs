@@ -209,6 +209,15 @@ fn steps_with_attributes(dir: &Path, trusted: bool) -> Vec<String> {
         get("user.three", 10),
         list(),
     ]);
+    // ext4 takes 4 KiB in all. Lengths where what we add to names and values makes the difference are left out.
+    let value = noise(1, 5000);
+    for len in [301, 1000, 2047, 3000, 4100, 5000] {
+        said.extend([
+            set(&file, "user.long", &value[..len], any),
+            get("user.long", 5000),
+            format!("remove: {:?}", rustix::fs::lremovexattr(&file, "user.long")),
+        ]);
+    }
     said.extend([
         set(&dir.join("link"), "user.one", b"1", any),
         set(&file, "user.", b"1", any),
@@ -237,6 +246,22 @@ fn attributes_work_as_on_ext4() {
         assert_same_steps(&mounted.enter(steps), &who.run(|| steps(&plain)));
         mounted.unmount();
     }
+}
+
+/// The encrypted form of a name has to fit into the 255 bytes that Linux gives it.
+#[test]
+fn attributes_have_names_of_up_to_164_bytes() {
+    let vault = Vault::new(Options::default());
+    let mounted = vault.mount(&[]);
+    let file = mounted.path().join("file");
+    fs::write(&file, b"contents").unwrap();
+    let name = |len: usize| format!("user.{}", "n".repeat(len - "user.".len()));
+    let set = |len| rustix::fs::setxattr(&file, name(len), b"value", XattrFlags::empty());
+    assert_eq!((set(164), set(165), set(255)), (Ok(()), Err(Errno::RANGE), Err(Errno::RANGE)));
+    let mut value = [0; 10];
+    assert_eq!(rustix::fs::getxattr(&file, name(164), &mut value[..]), Ok(5));
+    assert_eq!(&value[..5], b"value");
+    mounted.unmount();
 }
 
 /// `ls -l` asks every file for one, unless it is told that there are none anywhere.

@@ -163,6 +163,47 @@ fn thousands_of_open_files_take_few_descriptors() {
     mounted.unmount();
 }
 
+/// Unlinked files in use until no more can be: then the last one, and all else, goes on.
+const UNLINKED: &str = r#"
+import errno, os, resource, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (3100, 3100))
+held = []
+try:
+    while len(held) < 1500:
+        name = f"file {len(held)}"
+        held.append(os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        os.write(held[-1], name.encode())
+        os.unlink(name)
+except OSError as error:
+    print(errno.errorcode[error.errno], name)
+print(open(name).read(), os.fstat(held[-1]).st_nlink)
+for number in range(300):
+    with open(f"other {number}", "w") as other:
+        other.write("contents")
+print({open(f"other {number}").read() for number in range(300)})
+print(all(os.pread(fd, 20, 0) == b"file %d" % number for number, fd in enumerate(held)))
+# One less makes room for it.
+os.close(held[0])
+for wait in range(100):
+    try:
+        os.unlink(name)
+        break
+    except OSError:
+        time.sleep(0.1)
+print(os.fstat(held[-1]).st_nlink)
+"#;
+
+/// Each unlinked file in use keeps a descriptor of the daemon's.
+#[test]
+fn too_many_unlinked_files_in_use_are_refused() {
+    let vault = Vault::new(Options::default());
+    let script = vault.scratch().file("script", UNLINKED.as_bytes(), Who::me());
+    let mounted = with_descriptor_limit(&vault, 3100);
+    let said = run(&mut mounted.shell("python3 \"$1\"", &[&script])).ok();
+    assert_eq!(said, "ENFILE file 875\nfile 875 1\n{'contents'}\nTrue\n0\n");
+    mounted.unmount();
+}
+
 /// Threads that write and read files of their own, share one, and make and rename entries in one directory.
 #[test]
 fn many_threads_at_once() {

@@ -127,6 +127,29 @@ fn a_mount_as_the_lower_layer_of_an_overlay() {
     mounted.unmount();
 }
 
+/// The encrypted form of a symlink's target has to fit where the backing filesystem keeps it.
+#[test]
+fn targets_as_long_as_fit() {
+    if !root_or_skip() || !there_is("xfs") {
+        return;
+    }
+    for (disk, longest) in [(SmallFilesystem::ext4(100), 3039), (SmallFilesystem::xfs(), 735)] {
+        let vault = Vault::new(Options {
+            base: Some(disk.path().to_owned()),
+            ..Options::default()
+        });
+        let mounted = vault.mount(&[]);
+        let target = "t".repeat(longest);
+        let link = mounted.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let longer = std::os::unix::fs::symlink(target.clone() + "t", mounted.path().join("longer"));
+        assert_eq!(errno(longer), Some(Errno::NAMETOOLONG));
+        mounted.forget_all();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new(&target));
+        mounted.unmount();
+    }
+}
+
 /// Where the backing filesystem takes values as long as Linux does, only what their encryption adds is missing.
 #[test]
 fn attributes_of_nearly_64_kib() {

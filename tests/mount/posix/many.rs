@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 /// Files in the one directory.
 const FILES: usize = 200_000;
 
-/// Each name is there once, also while others go; a file that is there is found, one that is not is not.
+/// Each name is there once, also when some have another name, and in another mount; a file that is there is found, one that is not is not.
 #[test]
 fn two_hundred_thousand_files_in_one_directory() {
     let vault = Vault::new(Options::default());

@@ -62,6 +62,27 @@ private[0:6] = b"secret"
 say("private", lambda: (private[0:6], shared[0:2], os.pread(fd, 2, 0)))
 os.pwrite(fd, b"later", 16000)
 say("private sees", lambda: private[16000:16005])
+# Another process has its own of the same pages, whose changes nobody sees either.
+own = mmap.mmap(fd, size, mmap.MAP_PRIVATE)
+theirs_ready, ours = os.pipe()
+ours_ready, theirs = os.pipe()
+pid = os.fork()
+if pid == 0:
+    other = os.open("file", os.O_RDWR)
+    mapping = mmap.mmap(other, size, mmap.MAP_PRIVATE)
+    mapping[0:6] = b"theirs"
+    # What was inherited is a copy from now on.
+    own[7000:7006] = b"forked"
+    os.write(theirs, b"x")
+    os.read(theirs_ready, 1)
+    say("the other's private", lambda: (mapping[0:6], private[0:6], own[7000:7006], mapping[7000:7003], os.pread(other, 2, 0)))
+    os._exit(0)
+os.read(ours_ready, 1)
+own[0:4] = b"ours"
+own[7000:7004] = b"kept"
+say("our private", lambda: (own[0:6], private[0:6], own[7000:7006], shared[0:2], shared[7000:7003]))
+os.write(ours, b"x")
+os.waitpid(pid, 0)
 say("all but the private", digest)
 
 # The end of the file: zeros up to the page's end, SIGBUS beyond.

@@ -26,6 +26,8 @@ say("GETFLAGS", lambda: fcntl.ioctl(file, 0x80086601, bytes(8)))
 say("SETFLAGS", lambda: fcntl.ioctl(file, 0x40086602, bytes(8)))
 say("WHITEOUT", lambda: c("renameat2", -100, b"other", -100, b"another", 4))
 say("copy out", lambda: os.copy_file_range(file, outside, 100, 0, 0))
+os.write(outside, b"x" * 100)
+say("copy in", lambda: os.copy_file_range(outside, file, 100, 0, 0))
 say("NOWAIT", lambda: os.preadv(file, [bytearray(10)], 0, os.RWF_NOWAIT))
 say("APPEND", lambda: (os.pwritev(file, [b"y"], 0, 0x10), os.fstat(file).st_size, os.pread(file, 1, 0)))
 os.close(file)
@@ -44,6 +46,7 @@ GETFLAGS ENOTTY
 SETFLAGS ENOTTY
 WHITEOUT EINVAL
 copy out EXDEV
+copy in EXDEV
 NOWAIT ENOTSUP
 APPEND (1, 20001, b'x')
 lease 0

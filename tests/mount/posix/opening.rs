@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::sync::Barrier;
 
-/// Direct I/O beside the cache, by whole blocks as ext4 wants it; and what else there is to ask for.
+/// Direct I/O beside the cache, by whole blocks as ext4 wants it; and what else there is to ask for, and to read and write with.
 const DIRECT: &str = r#"
 import hashlib, mmap, os
 block = mmap.mmap(-1, 8192); block.write(bytes(range(256)) * 32)
@@ -40,6 +40,13 @@ print(os.pread(cached, 100, 0))
 one = os.open("direct", os.O_RDWR | os.O_APPEND)
 os.lseek(one, 0, os.SEEK_SET); os.write(one, b"at the end")
 print(os.lseek(one, 0, os.SEEK_CUR), os.pread(cached, 100, 0), os.pwrite(one, b"!", 0), os.fstat(one).st_size)
+# Several buffers at once, and what never comes by a buffer of ours.
+print(os.pwritev(cached, [b"one", b"", b"two"], 4000), os.lseek(cached, 3998, os.SEEK_SET))
+first, second = bytearray(4), bytearray(100)
+print(os.readv(cached, [first, second]), first, second, os.writev(cached, [b"at", b" it"]), os.preadv(cached, [first, second], 4001), first)
+receive, send = os.pipe()
+print(os.splice(cached, send, 3000, offset_src=2000), hashlib.sha256(os.read(receive, 5000)).hexdigest())
+print(os.write(send, b"spliced"), os.splice(receive, cached, 7, offset_dst=4094), os.pread(cached, 100, 4090), os.fstat(cached).st_size)
 path = os.open("direct", os.O_PATH)
 print(os.fstat(path).st_size, open(f"/proc/self/fd/{path}", "rb").read()[:3])
 "#;
@@ -113,6 +120,29 @@ fn synchronous_writes_survive_the_daemon() {
         assert!(fs::read(mounted.path().join(name)).unwrap() == text, "{name}");
     }
     mounted.unmount();
+}
+
+/// What was written before syncfs or sync is in the vault when they return, and not in the kernel's cache alone.
+#[test]
+fn what_was_written_before_a_sync_of_the_mount_survives_the_daemon() {
+    let vault = Vault::new(Options::default());
+    let contents = "z".repeat(100_000);
+    for name in ["syncfs", "sync"] {
+        let mounted = vault.mount(&[]);
+        let mut file = fs::File::create(mounted.path().join(name)).unwrap();
+        file.write_all(contents.as_bytes()).unwrap();
+        if name == "syncfs" {
+            rustix::fs::syncfs(&file).unwrap();
+        } else {
+            rustix::fs::sync();
+        }
+        mounted.kill();
+        drop(file);
+        detach(vault.point());
+        let mounted = vault.mount(&[]);
+        assert!(fs::read_to_string(mounted.path().join(name)).unwrap() == contents, "{name}");
+        mounted.unmount();
+    }
 }
 
 /// Of all who make a file with O_EXCL, one does.
