@@ -152,10 +152,15 @@ say("name_to_handle_at", lambda: c("name_to_handle_at", -100, b"handled", handle
 def by_handle():
     here = os.open(".", os.O_RDONLY)
     try:
-        return os.read(c("open_by_handle_at", here, handle, os.O_RDONLY), 8)
+        handled = c("open_by_handle_at", here, handle, os.O_RDONLY)
+        contents = os.read(handled, 8)
+        os.close(handled)
+        return contents
     finally:
         os.close(here)
 say("by handle", by_handle)
+forget()
+say("by handle of what was forgotten", by_handle)
 "#;
 
 const SAID: &str = "epoll [5]
@@ -166,6 +171,7 @@ swapon EINVAL
 O_NOATIME True
 name_to_handle_at 0
 by handle b'contents'
+by handle of what was forgotten ESTALE
 ";
 
 /// fanotify for a directory's entries, and for a whole filesystem with file handles.
