@@ -1,7 +1,7 @@
 //! The journal of a vault that a command opens: recovery, and what is said of it.
 
 use super::exit::{Failure, escaped};
-use super::progress::Counter;
+use super::progress::Steps;
 use crate::journal::{self, Access, Damage, Journal, Report};
 use crate::keys::MasterKey;
 use crate::vault::Vault;
@@ -49,10 +49,14 @@ pub(super) fn recovered(
     access: Access,
     size: u64,
 ) -> Result<(Arc<Journal>, Option<Report>), Failure> {
-    let counter = Counter::new("looking for what was not finished");
-    let watch = |progress: journal::Progress| counter.set(progress.files);
+    let steps = Steps::new();
+    let watch = |progress: journal::Progress| match progress {
+        journal::Progress::Reading { done, total } => steps.bytes("reading the journal", done, total),
+        journal::Progress::Looking { files, .. } => steps.files("looking for what was not finished", files),
+        journal::Progress::Writing => steps.endless("writing what the journal has into the files"),
+    };
     let opened = Journal::open(root, master, access, size, &watch);
-    drop(counter);
+    drop(steps);
     let (journal, report) = opened.map_err(|error| failure(path, access, &error))?;
     if let Some(report) = &report {
         tell(path, report);

@@ -87,11 +87,23 @@ pub enum Error {
 
 /// How far a recovery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Files that were looked at.
-    pub files: u64,
-    /// Bytes of new files that were verified.
-    pub bytes: u64,
+pub enum Progress {
+    /// The journal is read.
+    Reading {
+        /// Bytes of it that were read.
+        done: u64,
+        /// Its length. What ends it may come before.
+        total: u64,
+    },
+    /// The vault's files are looked through, and put right.
+    Looking {
+        /// Files that were looked at.
+        files: u64,
+        /// Bytes of new files that were verified.
+        bytes: u64,
+    },
+    /// What the journal has is written into the files.
+    Writing,
 }
 
 impl Journal {
@@ -120,8 +132,11 @@ impl Journal {
         let report = match journal.home.open()? {
             None => None,
             Some(disk) => {
-                let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master))?;
+                let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master), watch)?;
                 walk::walk(root, access, &recovery, watch)?;
+                if access == Access::ReadWrite {
+                    watch(Progress::Writing);
+                }
                 Some(recovery.finish()?)
             }
         };
@@ -166,10 +181,11 @@ pub(super) enum Place {
 }
 
 impl Recovery {
-    /// Reads the journal.
-    pub(super) fn begin(journal: &Arc<Journal>, disk: Kept, content: ContentKey) -> Result<Self> {
-        let replay = replay::read(&*disk, &journal.key)?;
+    /// Reads the journal; `watch` is called now and then meanwhile.
+    pub(super) fn begin(journal: &Arc<Journal>, disk: Kept, content: ContentKey, watch: &dyn Fn(Progress)) -> Result<Self> {
         let (root, file) = (journal.home.stat()?, disk.stat()?);
+        let total = file.len;
+        let replay = replay::read(&*disk, &journal.key, &|done| watch(Progress::Reading { done, total }))?;
         let same_root = replay.as_ref().is_some_and(|replay| replay.header.root == (root.id.ino, root.born));
         let place = match (same_root, root.born) {
             (true, Some(_)) => Place::Same,

@@ -27,11 +27,12 @@ pub(super) struct Replay {
     pub(super) files: Vec<FileState>,
 }
 
-/// Reads a journal; `None` when neither of its headers is whole, or it is another vault's.
+/// Reads a journal; `None` when neither of its headers is whole, or it is another vault's. `watch` is told up to which byte it was read.
 ///
 /// # Errors
 /// What the operating system says.
-pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> {
+pub(super) fn read(disk: &dyn Disk, key: &JournalKey, watch: &dyn Fn(u64)) -> Result<Option<Replay>> {
+    watch(0);
     let mut slots = vec![0; index(ENTRIES_AT)];
     let got = read_full_at(disk, &mut slots, 0)?;
     let headers: Vec<_> = slots[..got]
@@ -48,6 +49,7 @@ pub(super) fn read(disk: &dyn Disk, key: &JournalKey) -> Result<Option<Replay>> 
         at: ENTRIES_AT,
         buffer: Vec::new(),
         used: 0,
+        watch,
     };
     let (mut tales, mut entries) = (BTreeMap::<u64, Tale>::new(), 0);
     while let Some((entry, end)) = reader.next(key)? {
@@ -84,6 +86,8 @@ struct Reader<'a> {
     /// Bytes of the file around there, those before `used` having been looked at.
     buffer: Vec<u8>,
     used: usize,
+    /// Is told up to which byte the file was read.
+    watch: &'a dyn Fn(u64),
 }
 
 impl Reader<'_> {
@@ -124,6 +128,7 @@ impl Reader<'_> {
             self.buffer.resize(old + wanted, 0);
             let got = read_full_at(self.disk, &mut self.buffer[old..], self.at + length(old))?;
             self.buffer.truncate(old + got);
+            (self.watch)(self.at + length(old + got));
             if got < wanted {
                 break;
             }

@@ -78,7 +78,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn tell(&self) {
-        (self.watch)(Progress {
+        (self.watch)(Progress::Looking {
             files: self.files.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
         });

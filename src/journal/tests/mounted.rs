@@ -60,7 +60,7 @@ impl World {
         let Some(disk) = journal.home.open()? else {
             return Ok((journal, None));
         };
-        let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master))?;
+        let recovery = Recovery::begin(&journal, disk, ContentKey::derive(master), &|_| ())?;
         for ino in self.files() {
             let file = self.file(ino);
             let stat = file.stat()?;
