@@ -158,6 +158,10 @@ fn help_has_an_example_for_each_command() {
         // Once in the usage line, and once in the example.
         assert!(own.matches(&format!("plainview {command}")).count() >= 2, "{own}");
     }
+    // Said loudly, and with this option.
+    let mount = plainview(&["mount", "--help"]);
+    let said = mount.split_once("--no-journal").expect("the option is there").1;
+    assert!(said.trim_start().starts_with("DANGEROUS: "), "{mount}");
 }
 
 #[test]
