@@ -3,8 +3,10 @@
 use crate::corpus::noise;
 use crate::harness::{Options, Vault};
 use crate::people::{Who, run};
+use crate::places::detach;
 use crate::terminal::{Seen, Slow, at_terminal, with_slow_disk};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -155,4 +157,42 @@ fn what_is_done_at_once_shows_none() {
             .code(0)
             .hides(&["exporting", "counting", "checking", "/s, "]);
     }
+}
+
+/// Each step has its words, also one in which one file takes all the time.
+#[test]
+fn a_slow_recovery_shows_how_far_it_has_come() {
+    let vault = scene(24 << 20);
+    let mounted = vault.mount(&["--journal-size", "1G"]);
+    mounted.enter(|path| {
+        let file = fs::File::options().write(true).open(path.join("file")).unwrap();
+        file.write_all_at(&noise(2, 24 << 20), 0).unwrap();
+        file.sync_all().unwrap();
+        // It is not synced, so all of it is looked at.
+        fs::write(path.join("new"), noise(3, 24 << 20)).unwrap();
+    });
+    mounted.kill();
+    detach(vault.point());
+    let journal = fs::metadata(vault.path().join("plainview.journal")).unwrap().len();
+    assert!(journal > 24 << 20, "a checkpoint was made: {journal}");
+    // It leaves the journal as it is.
+    let begin = Instant::now();
+    let ls = command(&vault, "ls vault");
+    let off = into_file(&ls, "printed");
+    assert!(
+        !run(&mut with_slow_disk(&off, Slow::Reads))
+            .code(0)
+            .err
+            .contains("reading the journal")
+    );
+    assert!(begin.elapsed() > Duration::from_millis(1200), "it was quick");
+    let seen = at_terminal_with(Slow::Reads, &ls).code(0);
+    assert!(shows_a_bar(&seen, "reading the journal"), "{seen:?}");
+    // Drawn while nothing is reported.
+    let drawn = seen.text.matches("looking for what was not finished: ").count();
+    assert!(drawn > 5, "{drawn} times: {seen:?}");
+    assert!(is_gone(&seen, " files"), "{seen:?}");
+    at_terminal_with(Slow::Reads, &command(&vault, "import vault original/file /again"))
+        .code(0)
+        .says(&["reading the journal", "writing what the journal has into the files"]);
 }
