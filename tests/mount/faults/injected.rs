@@ -239,6 +239,15 @@ impl<'v> Bench<'v> {
         });
     }
 
+    /// Most of the faults that were tried came, and some were heard of: otherwise nothing was tested.
+    fn assert_met(&self, tried: usize) {
+        let (injected, reported) = (self.injected, self.reported);
+        assert!(
+            injected * 2 > tried && reported > 0,
+            "of {tried} faults {injected} were injected, {reported} reported"
+        );
+    }
+
     fn check_for_panics(&self, log: &str) {
         assert!(!log.contains("panicked"), "{}\n{log}", self.what);
     }
@@ -307,6 +316,7 @@ fn every_call_may_fail_at_work() {
         bench.injected,
         bench.reported
     );
+    bench.assert_met(bench.rounds);
     bench.begin("at the end".to_owned());
     bench.then(Then::Unmount);
 }
@@ -513,6 +523,7 @@ fn at_an_end(find: impl Fn(&mut Bench<'_>) -> Vec<Fault>, try_one: impl Fn(&mut 
         bench.injected,
         bench.reported
     );
+    bench.assert_met(bench.rounds - 1);
     bench.begin("at the end".to_owned());
     bench.then(Then::Unmount);
 }
