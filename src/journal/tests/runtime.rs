@@ -358,3 +358,35 @@ fn space_in_the_journal_is_promised_once_only() {
     }
     assert_eq!(scene.world.journal().stat().unwrap().len, before);
 }
+
+#[test]
+fn a_stream_of_appends_to_a_new_file_never_touches_the_journal() {
+    const PIECES: u64 = 128;
+    let scene = Scene::new(&[1; 100]);
+    let sim = scene.world.create();
+    let stat = sim.stat().unwrap();
+    let file = scene.journal.new_file(stat.id, stat.changed).unwrap();
+    let journal = scene.world.journal().ino;
+    let append = |count: u64| {
+        let mut piece = vec![0; MUCH];
+        for number in 0..count {
+            let (offset, len) = (file.len(), length(MUCH));
+            piece.fill(u8::try_from(number).unwrap());
+            let operation = file.begin(&sim, Mtime::Now, len, offset + len).unwrap();
+            write_all_at(operation.disk(), &piece, offset).unwrap();
+            drop(operation);
+            scene.journal.write_out();
+        }
+    };
+    let before = scene.world.bytes(journal);
+    // 12 MiB, three times as much as the journal holds at most.
+    let writes = scene.world.writes_to(journal, || append(PIECES));
+    assert_eq!(writes, 0);
+    assert!(scene.world.bytes(journal) == before);
+    assert_eq!(file.len(), PIECES * length(MUCH));
+    // As the journal's thread does after a while: the stretch that follows begins with an intent, and the rest of it is appended without.
+    scene.journal.sync_news().unwrap();
+    let first = scene.world.writes_to(journal, || append(1));
+    let rest = scene.world.writes_to(journal, || append(PIECES));
+    assert!(first > 0 && rest == 0, "{first} writes, then {rest}");
+}
