@@ -3,6 +3,7 @@
 mod gaps;
 mod oracle;
 mod run;
+mod short;
 
 use super::bench::Op;
 use super::*;
