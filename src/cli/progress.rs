@@ -172,10 +172,10 @@ impl Steps {
             return;
         }
         *step = what;
-        self.bar.set_style(style(template));
+        self.bar.set_message(what);
         self.bar.reset();
         self.bar.set_length(total);
-        self.bar.set_message(what);
+        self.bar.set_style(style(template));
     }
 }
 

@@ -191,7 +191,7 @@ fn a_slow_recovery_shows_how_far_it_has_come() {
     // Drawn while nothing is reported.
     let drawn = seen.text.matches("looking for what was not finished: ").count();
     assert!(drawn > 5, "{drawn} times: {seen:?}");
-    assert!(is_gone(&seen, " files"), "{seen:?}");
+    assert!(is_gone(&seen, "finished: 2 files"), "{seen:?}");
     at_terminal_with(Slow::Reads, &command(&vault, "import vault original/file /again"))
         .code(0)
         .says(&["reading the journal", "writing what the journal has into the files"]);
