@@ -122,29 +122,6 @@ fn synchronous_writes_survive_the_daemon() {
     mounted.unmount();
 }
 
-/// What was written before syncfs or sync is in the vault when they return, and not in the kernel's cache alone.
-#[test]
-fn what_was_written_before_a_sync_of_the_mount_survives_the_daemon() {
-    let vault = Vault::new(Options::default());
-    let contents = "z".repeat(100_000);
-    for name in ["syncfs", "sync"] {
-        let mounted = vault.mount(&[]);
-        let mut file = fs::File::create(mounted.path().join(name)).unwrap();
-        file.write_all(contents.as_bytes()).unwrap();
-        if name == "syncfs" {
-            rustix::fs::syncfs(&file).unwrap();
-        } else {
-            rustix::fs::sync();
-        }
-        mounted.kill();
-        drop(file);
-        detach(vault.point());
-        let mounted = vault.mount(&[]);
-        assert!(fs::read_to_string(mounted.path().join(name)).unwrap() == contents, "{name}");
-        mounted.unmount();
-    }
-}
-
 /// Of all who make a file with O_EXCL, one does.
 #[test]
 fn one_wins_each_exclusive_create() {
