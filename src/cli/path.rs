@@ -62,7 +62,8 @@ fn tell(given: &OsStr, found: &[u8], args: &PathArgs) -> Result<(), Failure> {
     })
 }
 
-/// Where a path in the clear lies in the vault, from its root on.
+/// Where a path in the clear lies in the vault, from its root on. With `./` before it where a stored name, of which the first byte is as good
+/// as random, begins like an option: the line may be given to another command as it is.
 fn in_vault(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, Failure> {
     let failed = |error: NotThere| not_there(path, &error);
     let found = find(root, path, Last::Itself).map_err(failed)?;
@@ -70,12 +71,11 @@ fn in_vault(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, Failure> {
     let place = |known: &Known<'_>| view.on_disk(known.node()).map_err(|error| failed(error.into()));
     let (top, place) = (place(root)?, place(&found)?);
     let relative = place.strip_prefix(&top).unwrap_or(&place);
-    let shown = if relative.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        relative
-    };
-    Ok(shown.as_os_str().as_bytes().to_vec())
+    Ok(match relative.as_os_str().as_bytes() {
+        [] => b".".to_vec(),
+        option @ [b'-', ..] => [b"./", option].concat(),
+        name => name.to_vec(),
+    })
 }
 
 /// What a path in the vault is in the clear. One that begins with the path by which the vault was named need not be absolute.

@@ -48,6 +48,23 @@ fn every_path_has_its_place_and_back() {
 }
 
 #[test]
+fn a_place_never_looks_like_an_option() {
+    // A stored name begins with one of 64 characters, of which `-` is one: of a thousand, all but never none does.
+    let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+    let (vault, _) = imported(Who::me(), |dir| {
+        for name in &names {
+            fs::write(dir.join(name), "").unwrap();
+        }
+    });
+    let paths: Vec<&Path> = names.iter().map(|name| plain(name)).collect();
+    let said = answer(&vault, &["path"], &paths).ok();
+    assert!(said.lines().any(|line| line.starts_with("./-")));
+    let places: Vec<&Path> = said.lines().map(Path::new).collect();
+    let back = answer(&vault, &["path", "--reverse"], &places).ok();
+    assert!(back.lines().map(|line| &line[1..]).eq(names.iter()));
+}
+
+#[test]
 fn paths_may_be_given_in_several_ways() {
     let (vault, _) = imported(Who::me(), |dir| {
         fs::create_dir(dir.join("d")).unwrap();
