@@ -9,7 +9,7 @@ use crate::name::{CipherName, DirId, PlainName};
 use crate::sys::descriptor;
 use crate::sys::disk::keeping_modified;
 pub use crate::sys::disk::{Durability, SeekTo};
-use rustix::fs::{FileType, Stat, Timestamps};
+use rustix::fs::{FileType, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::any::Any;
 use std::ffi::CStr;
@@ -117,6 +117,14 @@ pub trait Folder: Send + Sync {
     /// As utimensat(2).
     fn set_times(&self, file: BorrowedFd<'_>, times: &Timestamps) -> rustix::io::Result<()> {
         descriptor::set_times(file, times)
+    }
+    /// Takes over the time at which a file, of which `stat` was taken just now, was written to, as the kernel hands it over late; and whether that was done. If not, it is to be set.
+    fn leave_modified(&self, _stat: &Stat, _modified: Timespec) -> bool {
+        false
+    }
+    /// When a file was modified last, where that is not what `stat` says of it.
+    fn modified(&self, _stat: &Stat) -> Option<Timespec> {
+        None
     }
     /// How full its journal is, if it has one.
     fn journal_fill(&self) -> Option<Fullness> {

@@ -191,7 +191,7 @@ impl Filesystem for Adapter {
         size: Option<u64>,
         atime: Option<TimeOrNow>,
         mtime: Option<TimeOrNow>,
-        _ctime: Option<SystemTime>,
+        ctime: Option<SystemTime>,
         _: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
@@ -199,7 +199,7 @@ impl Filesystem for Adapter {
         _: Option<BsdFileFlags>,
         reply: ReplyAttr,
     ) {
-        let changes = changes((mode, uid, gid, size), atime, mtime);
+        let changes = changes((mode, uid, gid, size), atime, mtime, ctime);
         reply::attr(
             reply,
             self.terms.lifetime,

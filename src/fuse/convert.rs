@@ -122,6 +122,7 @@ pub(super) fn changes(
     (mode, uid, gid, size): (Option<u32>, Option<u32>, Option<u32>, Option<u64>),
     atime: Option<TimeOrNow>,
     mtime: Option<TimeOrNow>,
+    ctime: Option<SystemTime>,
 ) -> SetAttr {
     SetAttr {
         mode,
@@ -129,7 +130,11 @@ pub(super) fn changes(
         gid,
         size,
         atime: atime.map(set_time),
-        mtime: mtime.map(set_time),
+        mtime: mtime.map(|mtime| match mtime {
+            // As the kernel keeps them of a file that it writes late; who sets another time changes the file at the time of the call.
+            TimeOrNow::SpecificTime(time) if ctime == Some(time) => SetTime::Written(time_in(time)),
+            TimeOrNow::SpecificTime(_) | TimeOrNow::Now => set_time(mtime),
+        }),
     }
 }
 
@@ -277,7 +282,7 @@ mod tests {
 
     #[test]
     fn setattr_takes_only_what_is_set() {
-        let now = changes((None, Some(0), None, Some(5)), Some(TimeOrNow::Now), None);
+        let now = changes((None, Some(0), None, Some(5)), Some(TimeOrNow::Now), None, None);
         let expected = SetAttr {
             uid: Some(0),
             size: Some(5),
@@ -285,17 +290,21 @@ mod tests {
             ..SetAttr::default()
         };
         assert_eq!(now, expected);
-        let at = changes(
-            (Some(0o644), None, None, None),
-            None,
-            Some(TimeOrNow::SpecificTime(fuser_in(-2, 5))),
-        );
-        let expected = SetAttr {
-            mode: Some(0o644),
-            mtime: Some(SetTime::To(Time { secs: -2, nanos: 5 })),
-            ..SetAttr::default()
-        };
-        assert_eq!(at, expected);
+        let time = Time { secs: -2, nanos: 5 };
+        let times = [
+            (None, SetTime::To(time)),
+            (Some(fuser_in(-2, 6)), SetTime::To(time)),
+            (Some(fuser_in(-2, 5)), SetTime::Written(time)),
+        ];
+        for (ctime, mtime) in times {
+            let at = Some(TimeOrNow::SpecificTime(fuser_in(-2, 5)));
+            let expected = SetAttr {
+                mode: Some(0o644),
+                mtime: Some(mtime),
+                ..SetAttr::default()
+            };
+            assert_eq!(changes((Some(0o644), None, None, None), None, at, ctime), expected);
+        }
     }
 
     #[test]

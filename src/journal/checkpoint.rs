@@ -109,14 +109,53 @@ impl Journal {
         traces.insert(file.id, trace);
     }
 
-    /// Calls `action`, which sets the times of a file, when no checkpoint is about to set them back.
-    pub(crate) fn setting_times<T>(&self, id: FileId, action: impl FnOnce() -> T) -> T {
+    /// Calls `action`, which sets the times of a file, when no checkpoint is about to set them back: that of its modification among them, if that `is_modified`.
+    ///
+    /// # Errors
+    /// What `action` returns.
+    pub(crate) fn setting_times(&self, id: FileId, is_modified: bool, action: impl FnOnce() -> Result<()>) -> Result<()> {
         let file = self.enrolled_file(id);
         let _times = file.as_ref().map(|file| file.times.lock());
-        if let Some(file) = &file {
+        action()?;
+        if let Some(file) = file.as_ref().filter(|_| is_modified) {
             file.state.write().modified = None;
         }
-        action()
+        Ok(())
+    }
+
+    /// Takes over the time at which a file was written to, and whether that was done: where the file has entries, their commit has the time, and the next checkpoint
+    /// sets it. So the file stays as it is meanwhile.
+    ///
+    /// Each change of a file of which the time was asked for moves the kernel's coarse clock on (multigrain timestamps, Linux 6.13), and with that the time of the next
+    /// write to any cached file, which the kernel then hands over as well: without this, every synced append would be a request more.
+    pub(crate) fn leave_modified(&self, id: FileId, modified: Moment) -> bool {
+        // A checkpoint that is under way may have set the time already.
+        let Some(_gate) = self.gate.try_read() else { return false };
+        let Some(file) = self.enrolled_file(id) else { return false };
+        let _times = file.times.lock();
+        let mut state = file.state.write();
+        if state.enrolled.is_none() {
+            return false;
+        }
+        state.modified = Some(modified);
+        true
+    }
+
+    /// When a file of which `stat` was taken was modified last, where that is not what `stat` says.
+    pub(crate) fn modified(&self, stat: &rustix::fs::Stat) -> Option<Moment> {
+        let id = FileId::of(stat);
+        if let Some(file) = self.enrolled_file(id) {
+            return file.state.read().modified;
+        }
+        self.left_since(id, &Stamp::of_stat(stat)).map(|left| left.modified)
+    }
+
+    /// What the last checkpoint has left a file as, if it did since somebody has `seen` it.
+    fn left_since(&self, id: FileId, seen: &Stamp) -> Option<Stamp> {
+        match self.traces.lock().get(&id) {
+            Some(Trace::Left(left)) if left.changed >= seen.changed => Some(*left),
+            Some(Trace::Left(_) | Trace::Busy) | None => None,
+        }
     }
 
     /// The length on disk of a file of which `stat` was taken: what it will be where something lies over it, and what it has become where that was so until just now.
@@ -126,10 +165,7 @@ impl Journal {
         if let Some(file) = self.enrolled_file(id) {
             return file.len();
         }
-        match self.traces.lock().get(&id) {
-            Some(Trace::Left(left)) if left.changed >= seen.changed => left.len,
-            Some(Trace::Left(_) | Trace::Busy) | None => seen.len,
-        }
+        self.left_since(id, &seen).unwrap_or(seen).len
     }
 
     /// Whether what `stat` says of a file that was not seen so before is our own late doing.
@@ -178,14 +214,15 @@ impl JournaledFile {
         Ok(())
     }
 
-    /// Writes what lies over the file into it. Its time of modification stays. May be done again.
+    /// Writes what lies over the file into it, and sets the time of modification that was left to the journal; or that stays. May be done again.
     pub(super) fn write_into(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
         let _times = self.times.lock();
         let state = self.state.read();
-        if state.overlay.is_written_back() && state.visible == state.disk_len && state.disk_len == state.len {
-            return Ok(());
+        let is_written = state.overlay.is_written_back() && state.visible == state.disk_len && state.disk_len == state.len;
+        if is_written {
+            return state.modified.map_or(Ok(()), |modified| restore_modified(kept, modified));
         }
-        let modified = state.modified.unwrap_or(kept.stat()?.modified);
+        let modified = state.modified.map_or_else(|| kept.stat().map(|stat| stat.modified), Ok)?;
         let written = kept.keeping_privileges(&mut || write_state(&state, kept));
         drop(state);
         let mut state = self.state.write();
@@ -200,9 +237,10 @@ impl JournaledFile {
         restore_modified(kept, modified)
     }
 
-    /// What a sync must make durable so that everything is that was before: the journal, which goes, may hold the time of modification.
+    /// What a sync must make durable so that everything is that was before: the journal, which goes, may hold the time of modification, or be about to.
     pub(super) fn promised(&self) -> Durability {
-        match self.state.read().durable_modified {
+        let state = self.state.read();
+        match state.durable_modified.or(state.modified) {
             Some(_) => Durability::Modified,
             None => Durability::Data,
         }

@@ -63,7 +63,7 @@ pub(super) struct State {
     pub(super) commitment: u64,
     /// What stands for the file in the journal, until that is begun anew.
     pub(super) enrolled: Option<Enrolled>,
-    /// When the file was modified last, where recovery found out.
+    /// When the file was modified last, where the file on disk does not say: it was left to the journal, or recovery found out.
     pub(super) modified: Option<Moment>,
     /// Which time of modification is durable, if any is known to be.
     pub(super) durable_modified: Option<Moment>,

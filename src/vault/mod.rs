@@ -17,7 +17,7 @@ use crate::record::{Size, size_on_disk};
 use crate::sys::descriptor;
 use crate::sys::disk::{FileId, Moment};
 use parking_lot::Mutex;
-use rustix::fs::{FileType, Stat, Timestamps};
+use rustix::fs::{FileType, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -260,10 +260,27 @@ impl Folder for Vault {
 
     fn set_times(&self, file: BorrowedFd<'_>, times: &Timestamps) -> rustix::io::Result<()> {
         let set = || descriptor::set_times(file, times);
+        let is_modified = times.last_modification.tv_nsec != UTIME_OMIT;
         match &self.journal {
             None => set(),
-            Some(journal) => journal.setting_times(FileId::of(&rustix::fs::fstat(file)?), set),
+            Some(journal) => journal.setting_times(FileId::of(&rustix::fs::fstat(file)?), is_modified, set),
         }
+    }
+
+    fn leave_modified(&self, stat: &Stat, modified: Timespec) -> bool {
+        let (Some(journal), Ok(nanos)) = (&self.journal, u32::try_from(modified.tv_nsec)) else {
+            return false;
+        };
+        let secs = modified.tv_sec;
+        journal.leave_modified(FileId::of(stat), Moment { secs, nanos })
+    }
+
+    fn modified(&self, stat: &Stat) -> Option<Timespec> {
+        let Moment { secs, nanos } = self.journal.as_ref()?.modified(stat)?;
+        Some(Timespec {
+            tv_sec: secs,
+            tv_nsec: nanos.into(),
+        })
     }
 
     fn journal_fill(&self) -> Option<Fullness> {

@@ -52,13 +52,21 @@ impl View {
             secs,
             nanos: narrow(nanos),
         };
+        let (mut mtime, mut ctime) = (time(stat.st_mtime, stat.st_mtime_nsec), time(stat.st_ctime, stat.st_ctime_nsec));
+        if inode.kind() == FileType::RegularFile
+            && let Some(modified) = self.folder.modified(stat)
+        {
+            mtime = time(modified.tv_sec, u64::try_from(modified.tv_nsec).unwrap_or(0));
+            // That moment, too, is when the file was changed.
+            ctime = ctime.max(mtime);
+        }
         Ok(Attr {
             node: inode.node,
             size,
             blocks: u64::try_from(stat.st_blocks).unwrap_or(0),
             atime: time(stat.st_atime, stat.st_atime_nsec),
-            mtime: time(stat.st_mtime, stat.st_mtime_nsec),
-            ctime: time(stat.st_ctime, stat.st_ctime_nsec),
+            mtime,
+            ctime,
             kind: inode.kind(),
             perm: u16::try_from(descriptor::mode(stat) & kept).unwrap_or(0),
             nlink: narrow(stat.st_nlink),
@@ -125,15 +133,24 @@ impl View {
             if let Some(mode) = changes.mode {
                 descriptor::chmod(fd, Mode::from_raw_mode(mode & 0o7777))?;
             }
-            if let Some(times) = new_times(changes) {
-                self.folder.set_times(fd, &times)?;
-            }
+            self.set_times(fd, changes)?;
             let mark = change.mark();
             Ok((mark, rustix::fs::fstat(fd)?))
         })?;
         change.settle(mark, &stat);
         inode.rest();
         self.attr(&inode, &stat)
+    }
+
+    fn set_times(&self, fd: BorrowedFd<'_>, changes: &SetAttr) -> Result<()> {
+        let Some(times) = new_times(changes) else { return Ok(()) };
+        if changes.atime.is_none()
+            && matches!(changes.mtime, Some(SetTime::Written(_)))
+            && self.folder.leave_modified(&rustix::fs::fstat(fd)?, times.last_modification)
+        {
+            return Ok(());
+        }
+        Ok(self.folder.set_times(fd, &times)?)
     }
 
     pub(super) fn resize(&self, inode: &Arc<Inode>, size: u64) -> Result<()> {
@@ -214,7 +231,7 @@ fn new_times(changes: &SetAttr) -> Option<Timestamps> {
 
 fn timespec(time: Option<SetTime>) -> Timespec {
     match time {
-        Some(SetTime::To(time)) => Timespec {
+        Some(SetTime::To(time) | SetTime::Written(time)) => Timespec {
             tv_sec: time.secs,
             tv_nsec: i64::from(time.nanos),
         },

@@ -77,6 +77,8 @@ pub enum SetTime {
     To(Time),
     /// The time of the call.
     Now,
+    /// The time at which the file was written to, by who writes late: nobody chose it.
+    Written(Time),
 }
 
 /// Attributes to change; those that are `None` stay.

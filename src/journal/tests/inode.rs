@@ -1,6 +1,7 @@
 //! One file of the simulated disk, sector by sector.
 
 use crate::journal::overlay::{index, length};
+use crate::sys::disk::Durability;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a disk writes whole or not at all.
@@ -11,6 +12,8 @@ type Sector = [u8; SECTOR];
 pub(super) struct Inode {
     pub(super) born: u64,
     pub(super) modified: u64,
+    /// The time of modification that is durable.
+    durable_modified: u64,
     pub(super) changed: u64,
     pub(super) len: u64,
     /// How often bytes were written to it.
@@ -35,6 +38,7 @@ impl Inode {
         Self {
             born: clock,
             modified: clock,
+            durable_modified: clock,
             changed: clock,
             ..Self::default()
         }
@@ -87,7 +91,10 @@ impl Inode {
         self.len = len;
     }
 
-    pub(super) fn sync(&mut self) {
+    pub(super) fn sync(&mut self, what: Durability) {
+        if what != Durability::Data {
+            self.durable_modified = self.modified;
+        }
         self.maybe.clear();
         self.lens.clear();
         self.cut.clear();
@@ -119,7 +126,10 @@ impl Inode {
         }
         let len = self.len;
         self.put_len(len);
-        self.sync();
+        if self.modified != self.durable_modified && choose(2) == 0 {
+            self.modified = self.durable_modified;
+        }
+        self.sync(Durability::All);
     }
 }
 

@@ -10,6 +10,7 @@ mod real;
 mod runtime;
 pub(crate) mod sim;
 mod simfile;
+mod times;
 mod together;
 mod verify;
 mod walk;

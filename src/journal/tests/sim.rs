@@ -3,7 +3,7 @@
 use super::inode::Inode;
 use crate::journal::home::Home;
 use crate::journal::overlay::{index, length};
-use crate::sys::disk::{Backing, Disk, FileId, FileStat, Kept, Moment};
+use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, Moment};
 use parking_lot::Mutex;
 use rand::RngExt;
 use rand::rngs::StdRng;
@@ -221,7 +221,7 @@ impl Home for World {
         let made = self.change(JOURNAL, |inode| {
             inode.put_len(length(bytes.len()));
             inode.put(0, bytes);
-            inode.sync();
+            inode.sync(Durability::All);
         });
         if made.is_err() {
             self.0.lock().inodes.remove(&JOURNAL);
@@ -253,7 +253,8 @@ impl Home for World {
 
     fn sync_all(&self) -> Result<()> {
         let inos: Vec<u64> = self.0.lock().inodes.keys().copied().collect();
-        inos.into_iter().try_for_each(|ino| self.change(ino, Inode::sync))
+        inos.into_iter()
+            .try_for_each(|ino| self.change(ino, |inode| inode.sync(Durability::All)))
     }
 
     fn stat(&self) -> Result<FileStat> {

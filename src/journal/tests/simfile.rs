@@ -1,6 +1,6 @@
 //! The simulated disk's files as the journal uses them.
 
-use super::inode::{Inode, SECTOR, place};
+use super::inode::{SECTOR, place};
 use super::sim::{At, SimFile, moment};
 use crate::journal::overlay::{index, length};
 use crate::sys::disk::{Backing, Disk, Durability, FileId, FileStat, Kept, Moment, SeekTo};
@@ -63,9 +63,9 @@ impl Disk for SimFile {
         }
     }
 
-    fn sync(&self, _: Durability) -> Result<()> {
+    fn sync(&self, what: Durability) -> Result<()> {
         self.world.call_hook(self.ino, At::Sync);
-        self.world.change(self.ino, Inode::sync).inspect_err(|_| {
+        self.world.change(self.ino, |inode| inode.sync(what)).inspect_err(|_| {
             if let Some(inode) = self.world.0.lock().inodes.get_mut(&self.ino) {
                 inode.sync_failed();
             }

@@ -60,7 +60,7 @@ fn times_that_are_set_during_a_checkpoint_hold() {
     let (sim, journal) = (scene.sim.clone(), Arc::clone(&scene.journal));
     let id = scene.file.id;
     scene.world.at_next(At::Write, scene.sim.ino, move || {
-        let (setting, end) = beside(move || journal.setting_times(id, || sim.set_modified(Some(wanted))));
+        let (setting, end) = beside(move || journal.setting_times(id, true, || sim.set_modified(Some(wanted))));
         let _ = end.recv_timeout(SHORT);
         told.send(setting).unwrap();
     });

@@ -131,7 +131,7 @@ fn times_that_are_set_while_a_file_is_written_back_hold() {
     let (sim, journal) = (scene.sim.clone(), Arc::clone(&scene.journal));
     let id = scene.file.id;
     scene.world.at_next(At::Write, scene.sim.ino, move || {
-        let (setting, end) = beside(move || journal.setting_times(id, || sim.set_modified(Some(wanted))));
+        let (setting, end) = beside(move || journal.setting_times(id, true, || sim.set_modified(Some(wanted))));
         let _ = end.recv_timeout(SHORT);
         told.send(setting).unwrap();
     });
@@ -213,7 +213,7 @@ fn times_that_are_synced_after_a_commit_outlast_a_power_cut() {
             let wanted = Moment { secs: 12345, nanos: 0 };
             scene
                 .journal
-                .setting_times(scene.file.id, || scene.sim.set_modified(Some(wanted)))
+                .setting_times(scene.file.id, true, || scene.sim.set_modified(Some(wanted)))
                 .unwrap();
             scene.file.start_sync(&scene.sim, what).unwrap().finish().unwrap();
             let world = scene.world.crashed(&mut |count| count - 1);
