@@ -12,6 +12,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// How many KiB root lets the kernel read ahead at least: as much as one request carries. The protocol leaves it at 128.
 const READ_AHEAD_KIB: u64 = 1024;
 
+/// How many hundredths of the memory that may hold what is still to be written root lets the kernel use for the mount, at least: enough for a program that changes the same
+/// pages again and again. It is 1 for FUSE, and stays a limit, so that a daemon that hangs does not take the memory of all others.
+const DIRTY_PERCENT: u64 = 5;
+
 /// Mounts; the device on which the kernel then asks.
 pub(super) fn connect(place: Place<'_>, options: &Options) -> Result<OwnedFd, Error> {
     let Place { vault, point, .. } = place;
@@ -42,12 +46,21 @@ fn data(device: &OwnedFd, audience: Audience) -> CString {
     CString::new(data).expect("numbers and words have no NUL")
 }
 
-/// Lets the kernel read further ahead on the mount with that device number. Only root may, and it is only faster.
-pub(super) fn read_ahead(device: &str) {
-    let setting = format!("/sys/class/bdi/{device}/read_ahead_kb");
+/// Lets the kernel read further ahead on the mount with that device number, and keep more of what was written to it before it makes who writes wait. Only root may, and it
+/// is only faster.
+pub(super) fn raise_limits(device: &str) {
+    if rustix::process::geteuid().is_root() {
+        raise(device, "read_ahead_kb", READ_AHEAD_KIB);
+        raise(device, "max_ratio", DIRTY_PERCENT);
+    }
+}
+
+fn raise(device: &str, name: &str, value: u64) {
+    let setting = format!("/sys/class/bdi/{device}/{name}");
     let now = fs::read_to_string(&setting).ok().and_then(|text| text.trim().parse::<u64>().ok());
-    let raise = now.is_some_and(|kib| kib < READ_AHEAD_KIB) && rustix::process::geteuid().is_root();
-    if raise && let Err(error) = fs::write(&setting, READ_AHEAD_KIB.to_string()) {
-        log::debug!("readahead stays as it is: {error}");
+    if now.is_some_and(|now| now < value)
+        && let Err(error) = fs::write(&setting, value.to_string())
+    {
+        log::debug!("{name} of the mount stays as it is: {error}");
     }
 }

@@ -120,7 +120,7 @@ fn threads() -> usize {
 /// Not asked to make sure, neither here nor anywhere in this process: a thread that waits for an answer of its own process cannot be killed once the question was
 /// taken, and keeps the device open. A SIGKILL at that moment would leave a mount that hangs whoever comes near, for ever.
 fn announce(place: Place<'_>, mount: &Mounted, start: Start) -> Result<(), Error> {
-    connect::read_ahead(&mount.device);
+    connect::raise_limits(&mount.device);
     match start {
         Start::Foreground => {}
         Start::Background => background::ready().map_err(Error::Background)?,

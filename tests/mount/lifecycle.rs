@@ -6,7 +6,7 @@ use crate::places::{detach, mount_at};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use std::fs;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The processes whose command line contains `argument`.
@@ -220,6 +220,24 @@ fn a_root_mount_can_be_opened_to_others() {
         Some(Errno::ACCESS)
     );
     mounted.unmount();
+}
+
+/// What the kernel may hold of a mount: root has more than FUSE gives by itself, everybody else that.
+#[test]
+fn root_lets_the_kernel_hold_more() {
+    for who in Who::both() {
+        let vault = Vault::new(Options::of(who));
+        let mounted = vault.mount(&[]);
+        let device = mounted.enter(|path| fs::metadata(path).unwrap().dev());
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let limit = |name: &str| {
+            let text = fs::read_to_string(format!("/sys/class/bdi/{major}:{minor}/{name}")).unwrap();
+            text.trim().parse::<u64>().unwrap()
+        };
+        let limits = ["read_ahead_kb", "max_ratio"].map(limit);
+        assert_eq!(limits, if who == Who::Root { [1024, 5] } else { [128, 1] });
+        mounted.unmount();
+    }
 }
 
 #[test]
