@@ -99,7 +99,7 @@ impl Drop for Listings {
 }
 
 impl Listed {
-    /// Has each listing dropped before what came with it expires after `lifetime`, until the [`Listings`] are dropped.
+    /// Has each listing dropped before what came with it expires, which it does after `lifetime`, until the [`Listings`] are dropped.
     ///
     /// # Errors
     /// That no thread could be made.
@@ -114,19 +114,20 @@ impl Listed {
         })
     }
 
-    /// Waits until some are about to expire: a tenth before that, together with those that have two tenths left, so that many go at once. None when it has ended.
+    /// Waits until the first of them has expired to seven tenths, and takes all that have so to a half: so many go at once. Long before the rest has, since who lists a
+    /// directory looks at its files after a while, and each that has expired by then is a request. None when it has ended.
     fn wait(&self, lifetime: Duration) -> Option<Vec<INodeNo>> {
-        let tenth = lifetime / 10;
+        let due = lifetime / 10 * 7;
         let mut waiting = self.0.waiting();
         while !waiting.has_ended {
             let age = waiting.order.first().map(|(at, _)| at.elapsed());
             waiting = match age {
                 None => self.0.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(age) if age < lifetime - tenth => {
-                    let left = lifetime - tenth - age;
+                Some(age) if age < due => {
+                    let left = due - age;
                     self.0.changed.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
                 }
-                Some(_) => return Some(waiting.take(lifetime - 2 * tenth)),
+                Some(_) => return Some(waiting.take(lifetime / 2)),
             };
         }
         None
