@@ -12,11 +12,16 @@ use crate::sys::disk::{Disk, SeekTo, read_full_at};
 use rustix::io::{Errno, Result};
 
 /// How many bytes are looked at together.
-const WINDOW: usize = 1 << 20;
+const WINDOW: usize = 256 << 10;
 /// The tag of the entry before, and what tells what an entry is.
 const SIGHT: usize = TAG_LEN + HEAD_LEN;
 /// How far behind its first bad entry a journal is looked at: no journal is longer.
 const FAR: u64 = SIZE_MAX + (64 << 20);
+/// The first byte of its kind.
+const KIND: usize = TAG_LEN + 4;
+/// So many bytes at the end of an entry's head are zero, as offsets in a journal are that small.
+const ZEROS: usize = 4;
+const _: () = assert!(SIZE_MAX + FAR < 1 << 32);
 
 /// Whether entries are missing from the byte `mark.durable` on that were durable once.
 ///
@@ -62,20 +67,30 @@ struct Search<'a> {
 impl Search<'_> {
     /// Whether an entry that shows it begins in `bytes`, which are those at `at`.
     fn look_at(&mut self, bytes: &[u8], at: u64) -> Result<bool> {
-        for (offset, sight) in bytes.windows(SIGHT).enumerate() {
-            let Some((chain, head)) = sight.split_first_chunk::<TAG_LEN>() else {
-                continue;
-            };
-            let Some((payload, durable)) = head.first_chunk().and_then(plausible) else {
-                continue;
-            };
-            let begin = at + length(offset + TAG_LEN);
-            if durable <= self.mark.durable || durable > begin {
+        let mut offset = 0;
+        while let Some(sight) = bytes.get(offset..offset + SIGHT) {
+            // Most bytes are none of these zeros, and then no head ends with them before the next byte.
+            if let Some(other) = sight[SIGHT - ZEROS..].iter().rposition(|byte| *byte != 0) {
+                offset += other + 1;
                 continue;
             }
-            if self.is_entry(chain, begin, payload)? {
+            // Where nothing was written there are only zeros, and no entry is of kind 0.
+            let zeros = sight[KIND..].iter().take_while(|byte| **byte == 0).count();
+            if zeros > 0 {
+                offset += zeros;
+                continue;
+            }
+            let begin = at + length(offset + TAG_LEN);
+            let entry = sight
+                .split_first_chunk()
+                .and_then(|(chain, head)| Some((chain, plausible(head.first_chunk()?)?)));
+            if let Some((chain, (payload, durable))) = entry
+                && (self.mark.durable + 1..=begin).contains(&durable)
+                && self.is_entry(chain, begin, payload)?
+            {
                 return Ok(true);
             }
+            offset += 1;
         }
         Ok(false)
     }
