@@ -21,19 +21,21 @@ fn memory(mounted: &Mounted<'_>, kind: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
-/// Files, directories, links and attributes that come, are changed, listed and renamed, and go again.
+/// Eight at once: files, directories, links and attributes that come, are changed, synced, listed and renamed, and go again.
 const WORK: &str = r#"
-    for d in $(seq 4); do
-        mkdir "$1/d$d"
-        for f in $(seq 150); do echo "$d $f" > "$1/d$d/$f"; done
-        head -c 3000000 /dev/urandom > "$1/d$d/large"
-        printf x | dd of="$1/d$d/large" bs=1 seek=1000000 conv=notrunc status=none
-        ln "$1/d$d/1" "$1/d$d/link"; ln -s 1 "$1/d$d/symlink"; setfattr -n user.a -v b "$1/d$d/1"
-        cat "$1/d$d/"* > /dev/null
-        mv "$1/d$d" "$1/e$d"
-        ls -lR "$1" > /dev/null
-    done
-    rm -r "$1"/e*
+    work() {
+        mkdir "$1"
+        for f in $(seq 80); do echo "$f" > "$1/$f"; done
+        head -c 3000000 /dev/urandom > "$1/large"
+        printf x | dd of="$1/large" bs=1 seek=1000000 conv=notrunc,fsync status=none
+        ln "$1/1" "$1/link"; ln -s 1 "$1/symlink"; setfattr -n user.a -v b "$1/1"
+        cat "$1/"* > /dev/null
+        mv "$1" "$1 as it is called now"
+        ls -lR "$1 as it is called now" > /dev/null
+        rm -r "$1 as it is called now"
+    }
+    for d in $(seq 8); do work "$1/d$d" & workers="${workers-} $!"; done
+    for worker in $workers; do wait "$worker"; done
 "#;
 
 /// Many at once, so that each of the daemon's threads has its buffers before anything is compared.
