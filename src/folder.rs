@@ -122,8 +122,8 @@ pub trait Folder: Send + Sync {
     fn leave_modified(&self, _stat: &Stat, _modified: Timespec) -> bool {
         false
     }
-    /// When a file was modified last, where that is not what `stat` says of it.
-    fn modified(&self, _stat: &Stat) -> Option<Timespec> {
+    /// When a file was modified and changed last (mtime and ctime), where that is not what `stat` says of it.
+    fn times(&self, _stat: &Stat) -> Option<(Timespec, Timespec)> {
         None
     }
     /// How full its journal is, if it has one.

@@ -117,8 +117,11 @@ impl Journal {
         let file = self.enrolled_file(id);
         let _times = file.as_ref().map(|file| file.times.lock());
         action()?;
-        if let Some(file) = file.as_ref().filter(|_| is_modified) {
-            file.state.write().modified = None;
+        if is_modified {
+            self.forget_trace(id);
+            if let Some(file) = &file {
+                file.state.write().modified = None;
+            }
         }
         Ok(())
     }
@@ -137,24 +140,37 @@ impl Journal {
         if state.enrolled.is_none() {
             return false;
         }
-        state.modified = Some(modified);
+        (state.modified, state.changed) = (Some(modified), Some(modified));
         true
     }
 
-    /// When a file of which `stat` was taken was modified last, where that is not what `stat` says.
-    pub(crate) fn modified(&self, stat: &rustix::fs::Stat) -> Option<Moment> {
+    /// When a file of which `stat` was taken was modified and changed last, where that is not what `stat` says.
+    pub(crate) fn times(&self, stat: &rustix::fs::Stat) -> Option<(Moment, Moment)> {
         let id = FileId::of(stat);
-        if let Some(file) = self.enrolled_file(id) {
-            return file.state.read().modified;
-        }
-        self.left_since(id, &Stamp::of_stat(stat)).map(|left| left.modified)
+        let seen = Stamp::of_stat(stat);
+        let file = self.enrolled_file(id);
+        let known = file.and_then(|file| {
+            let state = file.state.read();
+            Some((state.modified?, state.changed.unwrap_or_default().max(seen.changed)))
+        });
+        // A checkpoint may have ended since `stat` was taken.
+        let left = || self.left(id).filter(|left| left.changed > seen.changed);
+        known.or_else(|| left().map(|left| (left.modified, left.changed)))
     }
 
-    /// What the last checkpoint has left a file as, if it did since somebody has `seen` it.
-    fn left_since(&self, id: FileId, seen: &Stamp) -> Option<Stamp> {
+    /// What the last checkpoint has left a file as.
+    fn left(&self, id: FileId) -> Option<Stamp> {
         match self.traces.lock().get(&id) {
-            Some(Trace::Left(left)) if left.changed >= seen.changed => Some(*left),
-            Some(Trace::Left(_) | Trace::Busy) | None => None,
+            Some(Trace::Left(left)) => Some(*left),
+            Some(Trace::Busy) | None => None,
+        }
+    }
+
+    /// What a checkpoint has left a file as is no more: it was set otherwise, or the file with that number is another one.
+    pub(super) fn forget_trace(&self, id: FileId) {
+        let mut traces = self.traces.lock();
+        if matches!(traces.get(&id), Some(Trace::Left(_))) {
+            traces.remove(&id);
         }
     }
 
@@ -165,7 +181,8 @@ impl Journal {
         if let Some(file) = self.enrolled_file(id) {
             return file.len();
         }
-        self.left_since(id, &seen).unwrap_or(seen).len
+        let left = self.left(id).filter(|left| left.changed >= seen.changed);
+        left.unwrap_or(seen).len
     }
 
     /// Whether what `stat` says of a file that was not seen so before is our own late doing.
@@ -193,7 +210,9 @@ impl JournaledFile {
             return Err(Errno::IO);
         }
         let state = self.state.read();
-        let (is_dirty, is_committed) = (state.changes > state.durable_changes, state.is_committed());
+        let is_dirty = state.changes > state.durable_changes;
+        // A time that was left to the journal may not be committed: should what follows fail, recovery would set the one before.
+        let is_committed = state.is_committed() && state.changed.is_none();
         drop(state);
         if is_dirty {
             self.sync_itself(kept, Durability::Data)?;
@@ -223,13 +242,16 @@ impl JournaledFile {
             return state.modified.map_or(Ok(()), |modified| restore_modified(kept, modified));
         }
         let modified = state.modified.map_or_else(|| kept.stat().map(|stat| stat.modified), Ok)?;
+        drop(state);
+        // Who looks at the file meanwhile sees this, and if it cannot be set, it is tried again.
+        self.state.write().modified = Some(modified);
+        let state = self.state.read();
         let written = kept.keeping_privileges(&mut || write_state(&state, kept));
         drop(state);
         let mut state = self.state.write();
         if written.is_err() {
             // A later attempt cuts what is behind, whether that is so or not.
             state.disk_len = state.disk_len.max(state.len).max(state.visible + 1);
-            state.modified = Some(modified);
             return written;
         }
         (state.visible, state.disk_len) = (state.len, state.len);
@@ -240,7 +262,7 @@ impl JournaledFile {
     /// What a sync must make durable so that everything is that was before: the journal, which goes, may hold the time of modification, or be about to.
     pub(super) fn promised(&self) -> Durability {
         let state = self.state.read();
-        match state.durable_modified.or(state.modified) {
+        match state.durable_modified.or(state.changed) {
             Some(_) => Durability::Modified,
             None => Durability::Data,
         }
@@ -253,7 +275,7 @@ impl JournaledFile {
         state.committed = state.len;
         state.in_place = false;
         state.enrolled = None;
-        state.modified = None;
+        (state.modified, state.changed) = (None, None);
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) struct State {
     pub(super) enrolled: Option<Enrolled>,
     /// When the file was modified last, where the file on disk does not say: it was left to the journal, or recovery found out.
     pub(super) modified: Option<Moment>,
+    /// When the file was changed last of which the time was left to the journal, since that was begun anew: so the file on disk does not say that either.
+    pub(super) changed: Option<Moment>,
     /// Which time of modification is durable, if any is known to be.
     pub(super) durable_modified: Option<Moment>,
 }
@@ -99,6 +101,7 @@ impl State {
             commitment: 0,
             enrolled: None,
             modified: None,
+            changed: None,
             durable_modified: None,
         }
     }

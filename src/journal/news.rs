@@ -14,6 +14,7 @@ impl Journal {
     pub(crate) fn new_file(&self, id: FileId, made: Moment) -> Option<Arc<JournaledFile>> {
         let generation = *self.news.read();
         self.not_lost(id);
+        self.forget_trace(id);
         // Until the journal is begun nothing is told from new files; where the clock was set back, recovery would not know this one.
         let is_new = id.dev == self.dev && self.start(Some(made)).is_ok() && self.log_if_begun().is_some_and(|log| made >= log.since());
         let state = if is_new { State::new(generation) } else { State::known(0) };

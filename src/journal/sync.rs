@@ -18,8 +18,8 @@ pub(crate) struct Syncing {
     /// What was written to the file itself, if anything was: the file, how thoroughly, and which of its changes are covered then.
     in_place: Option<(Kept, Durability, u64)>,
     commit: Commit,
-    /// When the file was modified last.
-    modified: Moment,
+    /// When the file was modified last, by what is on disk; nothing where that was left to the journal.
+    modified: Option<Moment>,
 }
 
 /// What is to become of the journal.
@@ -41,7 +41,7 @@ impl JournaledFile {
         let _op = self.op.lock();
         let Some(log) = self.journal.log_if_begun() else {
             // Nothing was written in this mount; but perhaps just before it.
-            return self.syncing(disk, Some(what), Commit::None, disk.stat()?.modified);
+            return self.syncing(disk, Some(what), Commit::None, Some(disk.stat()?.modified));
         };
         if self.state.read().new.is_some() {
             self.grow_old();
@@ -56,6 +56,7 @@ impl JournaledFile {
         let is_time_dirty = what == Durability::Modified && is_time_new && !needs_commit;
         let is_dirty = state.changes > state.durable_changes || what == Durability::All || is_time_dirty;
         let last = state.enrolled.as_ref().and_then(|enrolled| enrolled.commit);
+        let on_disk = state.modified.is_none().then_some(modified);
         drop(state);
         let commitment = if needs_commit { self.commitment(modified) } else { None };
         let commit = match commitment {
@@ -69,7 +70,7 @@ impl JournaledFile {
             }
             None => last.map_or(Commit::None, Commit::Appended),
         };
-        self.syncing(disk, is_dirty.then_some(what), commit, modified)
+        self.syncing(disk, is_dirty.then_some(what), commit, on_disk)
     }
 
     /// Appends a commit that somebody waits for. The time of modification is durable with it: each later sync waits for it, too.
@@ -116,7 +117,13 @@ impl JournaledFile {
         }
     }
 
-    fn syncing(self: &Arc<Self>, disk: &dyn Backing, in_place: Option<Durability>, commit: Commit, modified: Moment) -> Result<Syncing> {
+    fn syncing(
+        self: &Arc<Self>,
+        disk: &dyn Backing,
+        in_place: Option<Durability>,
+        commit: Commit,
+        modified: Option<Moment>,
+    ) -> Result<Syncing> {
         let in_place = match in_place {
             Some(what) => Some((disk.keep()?, what, self.state.read().changes)),
             None => None,
@@ -147,8 +154,8 @@ impl Syncing {
         let mut state = file.state.write();
         if let Some((_, what, changes)) = self.in_place {
             state.durable_changes = state.durable_changes.max(changes);
-            if what != Durability::Data {
-                state.durable_modified = Some(self.modified);
+            if what != Durability::Data && self.modified.is_some() {
+                state.durable_modified = self.modified;
             }
         }
         drop(state);

@@ -140,6 +140,7 @@ impl Recovery {
             disk_len: stat.len,
             overlay: replayed.overlay,
             modified: replayed.committed,
+            durable_modified: replayed.committed,
             enrolled: Some(enrolled),
             ..State::known(replayed.len)
         };

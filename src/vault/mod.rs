@@ -271,16 +271,22 @@ impl Folder for Vault {
         let (Some(journal), Ok(nanos)) = (&self.journal, u32::try_from(modified.tv_nsec)) else {
             return false;
         };
+        // Of a file that is not ours we may not set a time of our choice.
+        let user = rustix::process::geteuid();
+        if !user.is_root() && stat.st_uid != user.as_raw() {
+            return false;
+        }
         let secs = modified.tv_sec;
         journal.leave_modified(FileId::of(stat), Moment { secs, nanos })
     }
 
-    fn modified(&self, stat: &Stat) -> Option<Timespec> {
-        let Moment { secs, nanos } = self.journal.as_ref()?.modified(stat)?;
-        Some(Timespec {
-            tv_sec: secs,
-            tv_nsec: nanos.into(),
-        })
+    fn times(&self, stat: &Stat) -> Option<(Timespec, Timespec)> {
+        let timespec = |moment: Moment| Timespec {
+            tv_sec: moment.secs,
+            tv_nsec: moment.nanos.into(),
+        };
+        let (modified, changed) = self.journal.as_ref()?.times(stat)?;
+        Some((timespec(modified), timespec(changed)))
     }
 
     fn journal_fill(&self) -> Option<Fullness> {

@@ -54,11 +54,10 @@ impl View {
         };
         let (mut mtime, mut ctime) = (time(stat.st_mtime, stat.st_mtime_nsec), time(stat.st_ctime, stat.st_ctime_nsec));
         if inode.kind() == FileType::RegularFile
-            && let Some(modified) = self.folder.modified(stat)
+            && let Some((modified, changed)) = self.folder.times(stat)
         {
-            mtime = time(modified.tv_sec, u64::try_from(modified.tv_nsec).unwrap_or(0));
-            // That moment, too, is when the file was changed.
-            ctime = ctime.max(mtime);
+            let time = |at: Timespec| time(at.tv_sec, u64::try_from(at.tv_nsec).unwrap_or(0));
+            (mtime, ctime) = (time(modified), time(changed));
         }
         Ok(Attr {
             node: inode.node,

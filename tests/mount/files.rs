@@ -11,6 +11,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[test]
 fn unlinked_files_go_on_working() {
@@ -118,6 +120,43 @@ fn times_stay_as_they_were_seen() {
         assert_eq!(mounted.enter(times), seen, "in another mount");
         mounted.unmount();
     }
+}
+
+/// A time of modification may lie in the future, that of a change does not.
+#[test]
+fn a_time_that_was_chosen_is_no_time_of_a_change() {
+    let vault = Vault::new(Options::default());
+    let mounted = vault.mount(&[]);
+    let path = mounted.path().join("file");
+    let append = || {
+        let mut file = File::options().append(true).create(true).open(&path).unwrap();
+        file.write_all(&[1; 5000]).unwrap();
+        file.sync_all().unwrap();
+        file
+    };
+    append();
+    // Now it has entries in the journal.
+    let file = append();
+    let now = SystemTime::now();
+    let chosen = now + Duration::from_hours(24 * 365);
+    file.set_modified(chosen).unwrap();
+    drop(file);
+    let seconds = |time: SystemTime| i64::try_from(time.duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let check = |when: &str| {
+        mounted.forget_all();
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!(meta.modified().unwrap(), chosen, "{when}");
+        assert!((seconds(now)..seconds(now) + 3600).contains(&meta.ctime()), "{when}");
+    };
+    check("in the journal");
+    // A checkpoint comes every five seconds.
+    sleep(Duration::from_secs(7));
+    check("after a checkpoint");
+    append();
+    mounted.forget_all();
+    let meta = fs::metadata(&path).unwrap();
+    assert!(meta.modified().unwrap() < chosen && meta.modified().unwrap() >= now - Duration::from_secs(1));
+    mounted.unmount();
 }
 
 #[test]

@@ -156,7 +156,12 @@ fn during_a_checkpoint_no_time_is_left_to_the_journal() {
 #[test]
 fn a_checkpoint_in_the_middle_of_a_sync_makes_the_time_durable() {
     for change in CHANGES {
-        for what in [Durability::Modified, Durability::All] {
+        for (what, is_set) in [
+            (Durability::Modified, false),
+            (Durability::All, false),
+            (Durability::Modified, true),
+            (Durability::All, true),
+        ] {
             let scene = Scene::new(&[1; 100]);
             change(&scene);
             assert!(scene.leave(WANTED));
@@ -165,11 +170,18 @@ fn a_checkpoint_in_the_middle_of_a_sync_makes_the_time_durable() {
             let gate = scene.journal.gate.write();
             let (finishing, end) = beside(move || syncing.finish());
             assert!(end.recv_timeout(SHORT).is_err());
+            let wanted = if is_set { Moment { secs: 54321, nanos: 0 } } else { WANTED };
+            if is_set {
+                let set = scene
+                    .journal
+                    .setting_times(scene.file.id, true, || scene.sim.set_modified(Some(wanted)));
+                set.unwrap();
+            }
             scene.journal.checkpoint_locked(&gate).unwrap();
             drop(gate);
             end.recv_timeout(LONG).unwrap();
             finishing.join().unwrap().unwrap();
-            assert_eq!(scene.modified_after_power_cut(), WANTED);
+            assert_eq!(scene.modified_after_power_cut(), wanted);
         }
     }
 }
