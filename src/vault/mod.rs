@@ -17,7 +17,7 @@ use crate::record::{Size, size_on_disk};
 use crate::sys::descriptor;
 use crate::sys::disk::{FileId, Moment};
 use parking_lot::Mutex;
-use rustix::fs::{FileType, Stat, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{FileType, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString};
@@ -38,6 +38,8 @@ pub struct Vault {
     journal: Option<Arc<Journal>>,
     /// Undecodable entries that were logged, so that each is logged once. Leaf lock.
     logged: Mutex<HashSet<(DirId, CString)>>,
+    /// Who this process is.
+    user: Uid,
 }
 
 impl Vault {
@@ -49,6 +51,7 @@ impl Vault {
             content: Arc::new(ContentKey::derive(master)),
             journal: None,
             logged: Mutex::default(),
+            user: rustix::process::geteuid(),
         }
     }
 
@@ -272,8 +275,7 @@ impl Folder for Vault {
             return false;
         };
         // Of a file that is not ours we may not set a time of our choice.
-        let user = rustix::process::geteuid();
-        if !user.is_root() && stat.st_uid != user.as_raw() {
+        if !self.user.is_root() && stat.st_uid != self.user.as_raw() {
             return false;
         }
         let secs = modified.tv_sec;
