@@ -151,7 +151,10 @@ impl Journal {
         let file = self.enrolled_file(id);
         let known = file.and_then(|file| {
             let state = file.state.read();
-            Some((state.modified?, state.changed.unwrap_or_default().max(seen.changed)))
+            Some((
+                state.modified?,
+                state.changed.map_or(seen.changed, |changed| changed.max(seen.changed)),
+            ))
         });
         // A checkpoint may have ended since `stat` was taken.
         let left = || self.left(id).filter(|left| left.changed > seen.changed);

@@ -17,7 +17,7 @@ const WINDOW: usize = 256 << 10;
 const SIGHT: usize = TAG_LEN + HEAD_LEN;
 /// How far behind its first bad entry a journal is looked at: no journal is longer.
 const FAR: u64 = SIZE_MAX + (64 << 20);
-/// The first byte of its kind.
+/// Where in that the entry's kind begins.
 const KIND: usize = TAG_LEN + 4;
 /// So many bytes at the end of an entry's head are zero, as offsets in a journal are that small.
 const ZEROS: usize = 4;
