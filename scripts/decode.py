@@ -273,9 +273,13 @@ class Walk:
     def metadata(self, entry, info, where, target):
         """Users' attributes and the owner as far as we may, the mode, and the times."""
         try:
-            for stored in (name for name in os.listxattr(entry, follow_symlinks=False) if name.startswith("user.plainview.")):
+            listed = os.listxattr(entry, follow_symlinks=False)
+            for stored in (name for name in listed if name.startswith("user.plainview.") and not name.startswith("user.plainview.rest.")):
                 name = siv_open(self.keys["xattrs"], [b"name"], unbase64url(os.fsencode(stored)[15:], "xattr"), "xattr")
-                value = open_with_nonce(self.keys["xattrs"], [name], os.getxattr(entry, stored), f"xattr {name}")
+                value = os.getxattr(entry, stored)
+                rest = "user.plainview.rest." + base64.urlsafe_b64encode(value[:16]).decode().rstrip("=")
+                if len(value) == 65536 and rest in listed: value += os.getxattr(entry, rest)
+                value = open_with_nonce(self.keys["xattrs"], [name], value, f"xattr {name}")
                 if name.startswith(b"user."): os.setxattr(target, name, value)
         except OSError as error: say(where, f"skipped: extended attributes: {error}")
         finally:

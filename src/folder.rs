@@ -80,12 +80,14 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// Damage.
     fn open_attribute_name(&self, stored: &CStr) -> Result<Option<Vec<u8>>>;
-    /// The stored value of an attribute.
+    /// The stored value of an attribute. What of it is longer than an attribute can be goes into one of the name that [`attribute_rest`](Self::attribute_rest) says.
     ///
     /// # Errors
     /// A value that does not fit.
     fn seal_attribute(&self, name: &CStr, value: &[u8]) -> Result<Vec<u8>>;
-    /// The value of an attribute.
+    /// The name of the attribute that has the rest, if there is one, of a stored value of `name` that begins with `stored`; `None` where it cannot have one.
+    fn attribute_rest(&self, name: &CStr, stored: &[u8]) -> Option<std::ffi::CString>;
+    /// The value of an attribute, from its stored value with its rest.
     ///
     /// # Errors
     /// Damage.

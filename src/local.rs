@@ -88,6 +88,10 @@ impl Folder for Local {
         Ok(value.to_vec())
     }
 
+    fn attribute_rest(&self, _: &CStr, _: &[u8]) -> Option<CString> {
+        None
+    }
+
     fn open_attribute(&self, _: &CStr, stored: &[u8]) -> Result<Vec<u8>> {
         Ok(stored.to_vec())
     }

@@ -1,15 +1,15 @@
-//! Extended attributes: those of ours must decode, name and value.
+//! Extended attributes: those of ours must decode, name and value, and what has the rest of a value must belong to one.
 
 use super::finding::{Finding, Severity, What};
 use super::sink::{Action, Names, Sink};
-use crate::name::{ATTRIBUTE_PREFIX, NameCipher};
-use rustix::fs::{fgetxattr, flistxattr};
+use crate::name::{ATTRIBUTE_PREFIX, NameCipher, VALUE_MAX, is_rest_name, rest_name};
+use rustix::fs::{fgetxattr, flistxattr, fremovexattr};
 use rustix::io::{Errno, Result};
 use std::ffi::{CStr, CString};
 use std::os::fd::BorrowedFd;
 
-/// Longest list of names, and longest value, that the kernel gives.
-const MAX: usize = 64 << 10;
+/// Longest list of names that the kernel gives (XATTR_LIST_MAX).
+const LIST_MAX: usize = 64 << 10;
 /// As long is the list of most files at most.
 const FEW: usize = 1 << 10;
 
@@ -25,10 +25,14 @@ pub(super) fn check(file: BorrowedFd<'_>, names: &Names, cipher: &NameCipher, si
             ));
         }
     };
-    for stored in listed {
+    let (rests, values): (Vec<_>, Vec<_>) = listed.into_iter().partition(|stored| is_rest_name(stored.to_bytes()));
+    let mut expected = Vec::new();
+    let mut unknown = false;
+    for stored in values {
         let shown = stored.to_string_lossy();
         match value(file, &stored) {
             Ok(value) => {
+                expected.extend(rest_name(&value));
                 let name = cipher.open_attribute_name(stored.to_bytes());
                 if name.is_some_and(|name| cipher.open_attribute(&name, &value).is_ok()) {
                     continue;
@@ -36,12 +40,21 @@ pub(super) fn check(file: BorrowedFd<'_>, names: &Names, cipher: &NameCipher, si
                 let finding = finding(Severity::Damage, format!("the extended attribute {shown} does not decode"));
                 sink.find(names, &finding, Action::Drop(stored.clone()));
             }
-            Err(Errno::NODATA) => {}
-            Err(errno) => sink.tell(&finding(
-                Severity::Unreadable,
-                format!("the extended attribute {shown} cannot be read: {errno}"),
-            )),
+            Err(Errno::NODATA) => unknown = true,
+            Err(errno) => {
+                unknown = true;
+                sink.tell(&finding(
+                    Severity::Unreadable,
+                    format!("the extended attribute {shown} cannot be read: {errno}"),
+                ));
+            }
         }
+    }
+    // What could not be read may be what they belong to.
+    for stored in rests.into_iter().filter(|stored| !unknown && !expected.contains(stored)) {
+        let shown = stored.to_string_lossy();
+        let finding = finding(Severity::Leftover, format!("the extended attribute {shown} belongs to no other"));
+        sink.find(names, &finding, Action::Drop(stored));
     }
 }
 
@@ -51,7 +64,7 @@ fn ours(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
     let mut names = vec![0; FEW];
     let len = match flistxattr(file, &mut names) {
         Err(Errno::RANGE) => {
-            names.resize(MAX, 0);
+            names.resize(LIST_MAX, 0);
             flistxattr(file, &mut names)?
         }
         Err(Errno::OPNOTSUPP) => 0,
@@ -67,12 +80,42 @@ fn ours(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
         .collect())
 }
 
-/// The stored value of an attribute.
+/// The stored value of an attribute, with its rest.
 ///
 /// # Errors
 /// As fgetxattr(2).
 pub(super) fn value(file: BorrowedFd<'_>, stored: &CStr) -> Result<Vec<u8>> {
-    let mut value = vec![0; MAX];
+    let mut value = one(file, stored)?;
+    if let Some(rest) = rest_of(stored, &value) {
+        match one(file, &rest) {
+            Err(Errno::NODATA) => {}
+            rest => value.extend(rest?),
+        }
+    }
+    Ok(value)
+}
+
+/// Removes an attribute, with the rest of its value.
+///
+/// # Errors
+/// As fremovexattr(2).
+pub(super) fn remove(file: BorrowedFd<'_>, stored: &CStr) -> Result<()> {
+    let rest = one(file, stored).ok().and_then(|value| rest_of(stored, &value));
+    fremovexattr(file, stored)?;
+    match rest.map(|rest| fremovexattr(file, &rest)) {
+        None | Some(Ok(()) | Err(Errno::NODATA)) => Ok(()),
+        Some(failed) => failed,
+    }
+}
+
+/// The name of the attribute that may have the rest of the `value` of `stored`. A rest has none.
+fn rest_of(stored: &CStr, value: &[u8]) -> Option<CString> {
+    rest_name(value).filter(|_| !is_rest_name(stored.to_bytes()))
+}
+
+/// What is stored as the attribute of this very name.
+fn one(file: BorrowedFd<'_>, stored: &CStr) -> Result<Vec<u8>> {
+    let mut value = vec![0; VALUE_MAX];
     let len = fgetxattr(file, stored, &mut value)?;
     value.truncate(len);
     Ok(value)

@@ -11,7 +11,7 @@ use crate::name::{DIRID_FILE, DirId, NameCipher};
 use crate::sys::disk::{Backing, Durability, write_all_at};
 use crate::sys::temporary::{sync_directory, write_durably};
 use crate::sys::{descriptor, directory};
-use rustix::fs::{AtFlags, Mode as Permission, OFlags, fremovexattr, fsync, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode as Permission, OFlags, fsync, openat, unlinkat};
 use rustix::io::{Errno, Result};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -276,7 +276,7 @@ fn drop_attribute(lost: &mut Lost, dir: BorrowedFd<'_>, place: Option<&Place>, n
         None => descriptor::reopen(dir, OFlags::RDONLY | OFlags::DIRECTORY)?,
     };
     let kept = lost.keep_attribute(&attributes::value(file.as_fd(), name)?)?;
-    fremovexattr(&file, name)?;
+    attributes::remove(file.as_fd(), name)?;
     fsync(&file)?;
     Ok([b"plainview.lost+found/", kept.as_bytes()].concat())
 }

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::keys::{DirectoriesKey, MasterKey, NamesKey, SymlinksKey, XattrsKey};
 
-pub use attribute::ATTRIBUTE_PREFIX;
+pub use attribute::{ATTRIBUTE_PREFIX, VALUE_MAX, is_rest_name, rest_name};
 pub use dirid::{DIRID_LEN, DirId};
 pub use plain::{NameError, PlainName};
 pub use stored::{CipherName, ENCODED_MAX, EntryKind, LongName};

@@ -12,7 +12,7 @@ use crate::folder::{Contents, Folder, Storage};
 use crate::journal::{Fullness, Journal, JournaledFile};
 use crate::keys::Names;
 use crate::keys::{ContentKey, MasterKey};
-use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED};
+use crate::name::{ATTRIBUTE_PREFIX, CipherName, DirId, EntryKind, NameCipher, PlainName, RESERVED, is_rest_name, rest_name};
 use crate::record::{Size, size_on_disk};
 use crate::sys::descriptor;
 use crate::sys::disk::{FileId, Moment};
@@ -216,6 +216,9 @@ impl Folder for Vault {
         if is_acl(stored) {
             return Ok(Some(stored.to_bytes().to_vec()));
         }
+        if is_rest_name(stored.to_bytes()) {
+            return Ok(None);
+        }
         let name = self.cipher.open_attribute_name(stored.to_bytes());
         if name.is_none() && stored.to_bytes().starts_with(ATTRIBUTE_PREFIX.as_bytes()) {
             return Err(Error::Undecodable("extended attribute"));
@@ -228,6 +231,13 @@ impl Folder for Vault {
             return Ok(value.to_vec());
         }
         Ok(self.cipher.seal_attribute(name.to_bytes(), value, &mut rand::rng()))
+    }
+
+    fn attribute_rest(&self, name: &CStr, stored: &[u8]) -> Option<CString> {
+        if is_acl(name) {
+            return None;
+        }
+        rest_name(stored)
     }
 
     fn open_attribute(&self, name: &CStr, stored: &[u8]) -> Result<Vec<u8>> {

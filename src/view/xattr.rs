@@ -26,13 +26,25 @@ impl View {
             Err(Error::Os(Errno::RANGE)) => return Err(Errno::NODATA.into()),
             stored_name => stored_name?,
         };
-        let stored = match self.with_path(&inode, |path| read_whole(|buf| path.get(&stored_name, buf))) {
+        let read = |stored_name: &CStr| self.with_path(&inode, |path| read_whole(|buf| path.get(stored_name, buf)));
+        let mut stored = match read(&stored_name) {
             // What is stored as a user attribute needs permission to read the file. Others, which `ls` asks for on every file, do not, and only root can have set them.
             Err(Error::Os(Errno::ACCESS)) if !name.to_bytes().starts_with(b"user.") => return Err(Errno::NODATA.into()),
             stored => stored?,
         };
-        let value = self.folder.open_attribute(&name, &stored);
-        self.report(&inode, value)
+        while let Some(rest) = self.folder.attribute_rest(&name, &stored) {
+            let value = match read(&rest) {
+                Err(Error::Os(Errno::NODATA)) => self.folder.open_attribute(&name, &stored),
+                rest => self.folder.open_attribute(&name, &[&stored[..], &rest?].concat()),
+            };
+            // It may have been replaced between its two parts.
+            let again = if value.is_err() { read(&stored_name)? } else { Vec::new() };
+            if value.is_ok() || again == stored {
+                return self.report(&inode, value);
+            }
+            stored = again;
+        }
+        self.report(&inode, self.folder.open_attribute(&name, &stored))
     }
 
     /// The names of all attributes, each followed by a NUL.
@@ -71,8 +83,26 @@ impl View {
             SetXattr::Create => XattrFlags::CREATE,
             SetXattr::Replace => XattrFlags::REPLACE,
         };
+        let (first, rest) = stored.split_at(stored.len().min(SIZE_MAX));
+        let rest = self
+            .folder
+            .attribute_rest(&name, first)
+            .filter(|_| !rest.is_empty())
+            .map(|name| (name, rest));
         let _change = inode.change();
-        self.change_attribute(&inode, &name, |path| path.set(&stored_name, &stored, flags))
+        // The kernel lets nobody else change attributes of this inode meanwhile. Whatever is interrupted, the old value or the new one is whole.
+        self.change_attribute(&inode, &name, |path| {
+            let old_rest = self.rest_of(path, &name, &stored_name);
+            if let Some((rest_name, rest)) = &rest {
+                path.set(rest_name, rest, XattrFlags::empty())?;
+            }
+            let set = path.set(&stored_name, first, flags);
+            let needless = if set.is_ok() { old_rest } else { rest.map(|(name, _)| name) };
+            if let Some(needless) = needless {
+                let _ = path.remove(&needless);
+            }
+            set
+        })
     }
 
     /// Removes an attribute.
@@ -85,7 +115,23 @@ impl View {
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
         let _change = inode.change();
-        self.change_attribute(&inode, &name, |path| path.remove(&stored_name))
+        self.change_attribute(&inode, &name, |path| {
+            let rest = self.rest_of(path, &name, &stored_name);
+            path.remove(&stored_name)?;
+            if let Some(rest) = rest {
+                let _ = path.remove(&rest);
+            }
+            Ok(())
+        })
+    }
+
+    /// The name of the attribute that may have the rest of the value that the attribute `name` has now.
+    fn rest_of(&self, path: &Path, name: &CStr, stored_name: &CStr) -> Option<CString> {
+        // Most are short, which the kernel says without reading them.
+        let len = path.len(stored_name).ok().filter(|len| *len >= SIZE_MAX)?;
+        let mut stored = vec![0; len];
+        path.get(stored_name, &mut stored).ok()?;
+        self.folder.attribute_rest(name, &stored)
     }
 
     /// Calls `action`, which changes the attribute `name`, with a path to the inode.
@@ -151,6 +197,13 @@ impl Path {
         match self {
             Self::Entry(path) => rustix::fs::lgetxattr(path, name, buf),
             Self::Link(path) => rustix::fs::getxattr(path, name, buf),
+        }
+    }
+
+    fn len(&self, name: &CStr) -> rustix::io::Result<usize> {
+        match self {
+            Self::Entry(path) => rustix::fs::lgetxattr_query(path, name),
+            Self::Link(path) => rustix::fs::getxattr_query(path, name),
         }
     }
 

@@ -5,9 +5,11 @@ use super::scene::{Scene, mkdir, noise, put};
 use crate::check::{Deed, Depth, Finding, Mode, Severity, Span, What};
 use crate::keys::Names;
 use crate::record::{HEADER_LEN, SEALED_LEN, cipher_len};
-use crate::view::NodeId;
+use crate::view::{NodeId, SetXattr};
+use rustix::fs::XattrFlags;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, symlink};
@@ -126,7 +128,7 @@ fn a_torn_append_is_cut_and_kept() {
 fn headers_links_attributes_and_names() {
     let template = Scene::full();
     type Damage = (&'static str, fn(&Scene), What, Severity, Deed);
-    let kinds: [Damage; 9] = [
+    let kinds: [Damage; 10] = [
         (
             "header",
             |scene| flip(&scene.stored(RECORDS), 20),
@@ -157,9 +159,16 @@ fn headers_links_attributes_and_names() {
         ),
         (
             "attribute",
-            change_attribute,
+            |scene| set_attribute(scene, c"user.plainview.nonsense"),
             What::Attribute,
             Severity::Damage,
+            Deed::RemoveAttribute,
+        ),
+        (
+            "rest of an attribute",
+            |scene| set_attribute(scene, c"user.plainview.rest.AAAAAAAAAAAAAAAAAAAAAA"),
+            What::Attribute,
+            Severity::Leftover,
             Deed::RemoveAttribute,
         ),
         (
@@ -215,10 +224,52 @@ pub(super) fn rename(path: &Path) {
     std::fs::rename(path, path.with_file_name([first, &name[1..]].concat())).unwrap();
 }
 
-fn change_attribute(scene: &Scene) {
-    use rustix::fs::{XattrFlags, setxattr};
-    let path = scene.stored(RECORDS);
-    setxattr(&path, c"user.plainview.nonsense", b"x", XattrFlags::empty()).unwrap();
+fn set_attribute(scene: &Scene, name: &CStr) {
+    rustix::fs::setxattr(scene.stored(RECORDS), name, b"x", XattrFlags::empty()).unwrap();
+}
+
+/// Where files can have attributes of 64 KiB, that is in memory, a value of that length has its rest in a second one: both are one value, for a repair too.
+#[test]
+fn a_long_attribute_is_one_with_its_rest() {
+    let scene = Scene::full();
+    if !scene.path().starts_with("/dev/shm") {
+        println!("not in memory: only shorter attributes are possible");
+        return;
+    }
+    let view = scene.view();
+    let one = view.lookup(NodeId::ROOT, b"one").unwrap().attr.node;
+    let node = view.lookup(one, b"records").unwrap().attr.node;
+    view.setxattr(node, b"user.long", &noise(65_536), SetXattr::Any).unwrap();
+    view.setxattr(node, b"user.also long", &noise(65_530), SetXattr::Any).unwrap();
+    assert_eq!(view.getxattr(node, b"user.long").unwrap(), noise(65_536));
+    drop(view);
+    assert_eq!(scene.check(Depth::Full).0, []);
+    let stored = scene.stored(RECORDS);
+    let attributes = || {
+        let mut names = vec![0; 4096];
+        let len = rustix::fs::listxattr(&stored, names.as_mut_slice()).unwrap();
+        let names = names[..len].split_inclusive(|byte| *byte == 0);
+        names
+            .map(|name| CStr::from_bytes_with_nul(name).unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let is_rest = |name: &CString| name.to_bytes().starts_with(b"user.plainview.rest.");
+    assert_eq!(attributes().iter().filter(|name| is_rest(name)).count(), 2);
+    // A change in the rest is one of the value, and both parts of it go.
+    let rest = attributes().into_iter().find(is_rest).unwrap();
+    rustix::fs::setxattr(&stored, &rest, b"changed", XattrFlags::REPLACE).unwrap();
+    let finding = only(&scene);
+    assert_eq!((finding.what, finding.severity), (What::Attribute, Severity::Damage), "{finding}");
+    assert_eq!(repaired(&scene), [Deed::RemoveAttribute]);
+    assert_eq!(attributes().iter().filter(|name| is_rest(name)).count(), 1);
+    assert_eq!(attributes().len(), 2);
+    // Without the value, the rest is of no use.
+    let value = attributes().into_iter().find(|name| !is_rest(name)).unwrap();
+    rustix::fs::removexattr(&stored, &value).unwrap();
+    let finding = only(&scene);
+    assert_eq!((finding.what, finding.severity), (What::Attribute, Severity::Leftover), "{finding}");
+    assert_eq!(scene.repair(Mode::Act).len(), 1);
+    assert!(attributes().is_empty());
 }
 
 /// Moves an entry with a long name away, so that only its name is left.
@@ -283,13 +334,7 @@ fn a_repair_that_is_stopped_after_any_step_goes_on_the_next_time() {
     for id in named(&template, "plainview.dirid") {
         flip(&id, 20);
     }
-    rustix::fs::setxattr(
-        template.stored(4096),
-        c"user.plainview.nonsense",
-        b"x",
-        rustix::fs::XattrFlags::empty(),
-    )
-    .unwrap();
+    rustix::fs::setxattr(template.stored(4096), c"user.plainview.nonsense", b"x", XattrFlags::empty()).unwrap();
     let before = contents(&template);
     let steps = template.copy().repair(Mode::Act).len();
     assert_eq!(steps, 7);

@@ -87,3 +87,34 @@ fn an_altered_or_moved_value_does_not_open() {
     let sealed = BASE64URL_NOPAD.decode(&name.to_bytes()[b"user.plainview.".len()..]).unwrap();
     assert_eq!(cipher().open_attribute(b"name", &sealed), Err(Undecodable));
 }
+
+#[test]
+fn the_rest_of_a_long_value_has_the_name_of_its_nonce() {
+    let mut rng = seeded();
+    for len in [0, 1, 65_503] {
+        let stored = cipher().seal_attribute(b"user.a", &vec![7; len], &mut rng);
+        assert_eq!(rest_name(&stored), None, "{len}");
+    }
+    for len in [65_504, 65_505, 65_536] {
+        let stored = cipher().seal_attribute(b"user.a", &vec![7; len], &mut rng);
+        let name = rest_name(&stored[..VALUE_MAX]).unwrap();
+        let nonce = BASE64URL_NOPAD.encode(&stored[..16]);
+        assert_eq!(name.to_str().unwrap(), format!("user.plainview.rest.{nonce}"));
+        assert!(is_rest_name(name.to_bytes()));
+        assert_eq!(cipher().open_attribute_name(name.to_bytes()), None);
+        assert_eq!(cipher().open_attribute(b"user.a", &stored), Ok(vec![7; len]));
+        if stored.len() > VALUE_MAX {
+            assert_eq!(cipher().open_attribute(b"user.a", &stored[..VALUE_MAX]), Err(Undecodable));
+        }
+    }
+    for other in [
+        &b""[..],
+        b"user.plainview.rest.",
+        b"user.plainview.rest.AAAA",
+        b"user.plainview.rest.!!!!!!!!!!!!!!!!!!!!!!",
+        b"user.rest.AAAAAAAAAAAAAAAAAAAAAA",
+        cipher().seal_attribute_name(b"user.a").to_bytes(),
+    ] {
+        assert!(!is_rest_name(other));
+    }
+}
