@@ -78,6 +78,19 @@ impl Finding {
             reason: reason.into(),
         }
     }
+
+    /// That `plainview.toml`, without which there are no keys and nothing can be looked at, is not as it should be.
+    pub fn config() -> Self {
+        Self {
+            vault_path: b"plainview.toml".to_vec(),
+            ..Self::at(
+                None,
+                Severity::Damage,
+                What::Own,
+                "damaged or forged, so nothing else can be looked at",
+            )
+        }
+    }
 }
 
 impl Severity {

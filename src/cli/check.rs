@@ -30,12 +30,15 @@ pub(super) fn run(args: &CheckArgs, voice: Voice) -> Result<(), Failure> {
     } else {
         Access::ReadOnly
     };
-    let opened = Opened::open(&args.vault, &args.unlock, access)?;
-    let depth = if args.fast { Depth::Fast } else { Depth::Full };
     let out = Out {
         json: args.json,
         failure: Mutex::default(),
     };
+    let opened = match Opened::open(&args.vault, &args.unlock, access) {
+        Err(failure) if failure.code() == Code::Damaged => return Err(without_keys(failure, out, voice)),
+        opened => opened?,
+    };
+    let depth = if args.fast { Depth::Fast } else { Depth::Full };
     let checked = look(&opened, depth, &out).map_err(|errno| match errno {
         rustix::io::Errno::STALE => Failure::other(format!("{} was changed while it was checked", args.vault.display())),
         errno => Failure::other(format!("cannot check {}: {errno}", args.vault.display())),
@@ -52,6 +55,18 @@ pub(super) fn run(args: &CheckArgs, voice: Voice) -> Result<(), Failure> {
     }
     out.failure.into_inner().map_or(Ok(()), Err)?;
     verdict(args, &summary, undone)
+}
+
+/// Tells that `plainview.toml` is damaged: the only finding then. It is no finding to be repaired: only a copy helps.
+fn without_keys(failure: Failure, out: Out, voice: Voice) -> Failure {
+    out.finding(&Finding::config());
+    if out.json || !voice.is_quiet() {
+        out.summary(&Summary {
+            damage: 1,
+            ..Summary::default()
+        });
+    }
+    out.failure.into_inner().unwrap_or(failure.with_code(Code::DamageFound))
 }
 
 /// A vault that nobody can change, or mount, as long as this is there.

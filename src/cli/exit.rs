@@ -163,6 +163,11 @@ impl Failure {
         self.code
     }
 
+    /// The same failure, with another code.
+    pub(super) fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
+    }
+
     /// Writes the message to standard error. That nobody listens there is no reason to fail otherwise.
     pub fn report(&self) {
         let _ = writeln!(std::io::stderr(), "{} {self}", coloured("plainview:", AnsiColor::Red));

@@ -165,8 +165,47 @@ fn what_is_wrong_before_anything_is_looked_at_has_its_own_code() {
     check(&vault, &["--dry-run"]).code(code::USAGE);
     // Who has not looked at everything knows not what to do.
     check(&vault, &["--fast", "--repair"]).code(code::USAGE);
-    overwrite(&vault.path().join("plainview.toml"), 3, b"X");
-    check(&vault, &[]).code(code::DAMAGED);
+}
+
+/// Without it there are no keys, so it is the only finding. That may be known at once, or when the password is.
+#[test]
+fn a_damaged_configuration_is_a_finding() {
+    let vault = vault_with(|_| {});
+    let path = vault.path().join("plainview.toml");
+    let genuine = fs::read_to_string(&path).unwrap();
+    let damaged = [
+        genuine.replacen("format", "forMat", 1),
+        genuine.replace("\"encrypted\"", "\"plain\""),
+        String::new(),
+    ];
+    for text in damaged {
+        assert_ne!(text, genuine);
+        fs::write(&path, &text).unwrap();
+        for args in [&[][..], &["--fast"], &["--repair"]] {
+            let answer = check(&vault, args)
+                .code(code::DAMAGE_FOUND)
+                .says(&["plainview.toml", "put back a copy"]);
+            let lines: Vec<_> = answer.out.lines().collect();
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert_eq!(
+                lines[0],
+                "damage: /: plainview.toml: damaged or forged, so nothing else can be looked at"
+            );
+            assert!(
+                lines[1].starts_with("0 files") && lines[1].contains(": 1 finding of damage"),
+                "{lines:?}"
+            );
+        }
+        let out = json(&check(&vault, &["--json"]).code(code::DAMAGE_FOUND).out);
+        assert_eq!(out.len(), 2);
+        let keys = ["type", "severity", "what", "path", "vault_path"].map(|key| out[0][key].as_str().unwrap());
+        assert_eq!(keys, ["finding", "damage", "own-file", "", "plainview.toml"]);
+        assert_eq!((&out[1]["type"], &out[1]["damage"]), (&"summary".into(), &1.into()));
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        salvage(&vault, Path::new("link"), &vault.scratch().path().join("out")).code(code::DAMAGED);
+    }
+    fs::write(&path, genuine).unwrap();
+    check(&vault, &[]).ok();
 }
 
 /// What a killed daemon leaves is what the next mount shows: no damage, and a check writes nothing of it.
