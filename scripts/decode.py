@@ -140,20 +140,29 @@ def decode_file(keys, size, source, target, is_new):
 def birth(entry):
     """Birth as in the journal, of an entry of the current directory. Python does not tell it, but stat(1) does."""
     seconds, nanos = subprocess.check_output(["stat", "-c", "%.9W", "--", entry]).decode().split(".")
-    return struct.pack("<qI", int(seconds), int(nanos)) if int(seconds) else struct.pack("<qI", 0, 0xffffffff)
+    return struct.pack("<qI", int(seconds), int(nanos)) if int(seconds) else struct.pack("<qI", 0, UNKNOWN)
 def moment(data): return struct.unpack("<qI", data)
+UNKNOWN = 0xffffffff  # nanoseconds of a time that is not known
+PAYLOADS = {1: 44, 3: 8, 4: 0, 5: 20, 6: 0, 7: 0, 8: 0}
+def means_something(kind, value, payload):
+    """Whether an entry with a good tag is one that there can be."""
+    if kind != 2 and PAYLOADS.get(kind) != len(payload): return False
+    times = {1: payload[8:20], 5: payload[8:20]}.get(kind)
+    if times and 10**9 <= moment(times)[1] != UNKNOWN: return False
+    length = {2: len(payload), 3: int.from_bytes(payload, "little")}.get(kind, 0)
+    return value + length < 1 << 63
 class Journaled:
     """A file as the journal has it."""
     def __init__(self, base, payload):
         self.shown = self.length = base
         self.inode, self.birth, self.salts = payload[:8], payload[8:20], {payload[20:]}
-        self.over, self.entries, self.in_place, self.changed, self.committed = [], [], False, False, False
+        self.over, self.entries, self.in_place, self.changed, self.committed, self.modified = [], [], False, False, False, None
     def settle(self):
         """Takes in what is committed, and forgets the rest."""
         entries, self.entries = self.entries, []
         self.changed |= any(kind == 6 for _, kind, _, _ in entries)
-        upto, self.length = max(((int.from_bytes(p[:8], "little"), v) for _, kind, v, p in entries if kind == 5),
-                                default=(0, self.length), key=lambda commit: commit[0])
+        commits = [(int.from_bytes(p[:8], "little"), v, moment(p[8:])) for _, kind, v, p in reversed(entries) if kind == 5]
+        upto, self.length, self.modified = max(commits, default=(0, self.length, self.modified), key=lambda commit: commit[0])
         for end, kind, value, payload in entries:
             if end > upto: continue
             if kind == 2: self.over.append((value, payload))
@@ -188,13 +197,14 @@ class Journal:
         need(slots, "no header can be read")
         slot = max(slots, key=lambda slot: int.from_bytes(slot[8:16], "little"))
         epoch, self.since, at = slot[16:32], moment(slot[32:44]), 8192
-        self.here = slot[44:64] == struct.pack("<Q", os.stat(".").st_ino) + birth(b".") and moment(slot[52:64])[1] < 0xffffffff
+        self.here = slot[44:64] == struct.pack("<Q", os.stat(".").st_ino) + birth(b".") and moment(slot[52:64])[1] != UNKNOWN
         tag = epoch
         while len(data) - at >= 48:
             length, kind, number, value, _ = struct.unpack_from("<IIQQQ", data, at)
             end = at + 32 + length + 16
             if length > 1 << 24 or data[end - 16:end] != keyed(keys["journal"], epoch + tag + data[at:end - 16], 16): break
             payload, tag, at = data[at + 32:end - 16], data[end - 16:end], end
+            if not means_something(kind, value, payload): break
             if kind == 1: self.files[number] = Journaled(value, payload)
             elif kind == 8: [file.settle() for file in self.files.values()]
             elif number in self.files: self.files[number].entries.append((end, kind, value, payload))
@@ -268,10 +278,10 @@ class Walk:
             try: self.directory(where + b"/", plain + b"/", self.encrypted and directory_id(self.keys, identity, name))
             finally: os.chdir("..")
         elif info.st_nlink > 1: self.links[inode] = target
-        if target: self.metadata(entry, info, where, target)
+        if target: self.metadata(entry, info, where, target, over and over.modified)
 
-    def metadata(self, entry, info, where, target):
-        """Users' attributes and the owner as far as we may, the mode, and the times."""
+    def metadata(self, entry, info, where, target, modified=None):
+        """Users' attributes and the owner as far as we may, the mode, and the times: that of modification may be the journal's."""
         try:
             listed = os.listxattr(entry, follow_symlinks=False)
             for stored in (name for name in listed if name.startswith("user.plainview.") and not name.startswith("user.plainview.rest.")):
@@ -287,7 +297,8 @@ class Walk:
             try: os.chown(target, info.st_uid, info.st_gid, follow_symlinks=False)
             except OSError: mode &= 0o1777  # no set-id bit for another owner
             if not stat.S_ISLNK(info.st_mode): os.chmod(target, mode)
-            os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns), follow_symlinks=False)
+            nanos = modified[0] * 10**9 + modified[1] if modified and modified[1] != UNKNOWN else info.st_mtime_ns
+            os.utime(target, ns=(info.st_atime_ns, nanos), follow_symlinks=False)
 
 def main():
     parser = argparse.ArgumentParser(description="Decode a plainview vault.")

@@ -135,6 +135,9 @@ fn an_independent_program_decodes_a_vault_that_was_left_with_its_journal() {
             std::fs::read(mounted.path().join(name)).unwrap() == std::fs::read(left.join(name)).unwrap(),
             "{name}"
         );
+        // The journal has it, where the kernel's cache handed it over.
+        let modified = |path: &Path| path.join(name).metadata().unwrap().modified().unwrap();
+        assert_eq!(modified(mounted.path()), modified(&left), "{name}");
     }
     mounted.unmount();
     check(&decode("recovered"));
