@@ -284,7 +284,7 @@ class Walk:
         """Users' attributes and the owner as far as we may, the mode, and the times: that of modification may be the journal's."""
         try:
             listed = os.listxattr(entry, follow_symlinks=False)
-            for stored in (name for name in listed if name.startswith("user.plainview.") and not name.startswith("user.plainview.rest.")):
+            for stored in (name for name in listed if name.startswith("user.plainview.") and not re.fullmatch(r"user\.plainview\.rest\.[\w-]{22}", name)):
                 name = siv_open(self.keys["xattrs"], [b"name"], unbase64url(os.fsencode(stored)[15:], "xattr"), "xattr")
                 value = os.getxattr(entry, stored)
                 rest = "user.plainview.rest." + base64.urlsafe_b64encode(value[:16]).decode().rstrip("=")

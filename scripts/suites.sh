@@ -54,7 +54,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 # Everything temporary is in here, the filesystems as well. The ordinary user must get in. Sockets want short paths.
-work="$(mktemp -d "${TMPDIR:-/tmp}/pv-suites.XXXXXX")"
+work="$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/pv-suites.XXXXXX")")"
 chmod 755 "$work"
 daemon=
 clean_up() {

