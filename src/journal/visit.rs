@@ -168,8 +168,10 @@ impl Recovery {
         match self.journal.access {
             Access::ReadWrite => {
                 // In the order in which a second attempt finds what the first one would.
-                file.set_len(repair.keep)?;
-                write_all_at(file, &repair.end, repair.keep)?;
+                file.keeping_privileges(&mut || {
+                    file.set_len(repair.keep)?;
+                    write_all_at(file, &repair.end, repair.keep)
+                })?;
                 file.sync(Durability::Data)?;
             }
             Access::ReadOnly => {

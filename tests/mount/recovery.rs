@@ -102,6 +102,48 @@ fn the_next_mount_has_everything_and_says_so_in_two_lines() {
     }
 }
 
+/// A program that was being installed when the power failed is not whole, but whose it is and who may run it stays as it was set.
+#[test]
+fn an_unfinished_new_file_keeps_its_mode() {
+    for who in Who::both() {
+        let vault = Vault::new(Options::of(who));
+        let mounted = vault.mount_as(who, &[]);
+        mounted.enter(|path| {
+            // The journal is begun.
+            let file = File::create(path.join("synced")).unwrap();
+            for byte in 0..2 {
+                file.write_all_at(&[byte], 0).unwrap();
+                file.sync_all().unwrap();
+            }
+            fs::write(path.join("program"), noise(1, 100_000)).unwrap();
+            // Written back, but not synced.
+            rustix::fs::syncfs(File::open(path).unwrap()).unwrap();
+            fs::set_permissions(path.join("program"), fs::Permissions::from_mode(0o6755)).unwrap();
+        });
+        kill(&vault, mounted);
+        let mut stored = fs::read_dir(vault.path()).unwrap().map(|entry| entry.unwrap().path());
+        let stored = stored
+            .find(|path| path.metadata().unwrap().permissions().mode() & 0o6000 != 0)
+            .unwrap();
+        let owned = File::options().write(true).open(&stored).unwrap();
+        let len = owned.metadata().unwrap().len();
+        assert!(len > 100_000, "{len}");
+        owned.set_len(len - 1000).unwrap();
+        fs::set_permissions(&stored, fs::Permissions::from_mode(0o6755)).unwrap();
+        let mut mounted = vault.mount_as(who, &[]);
+        mounted.expect_log("cut to what of it had been written");
+        assert!(mounted.log().contains("cut 1 unfinished new file"), "{}", mounted.log());
+        mounted.enter(|path| {
+            let program = path.join("program");
+            assert_eq!(program.metadata().unwrap().permissions().mode() & 0o7777, 0o6755);
+            let whole = noise(1, 100_000);
+            let left = fs::read(&program).unwrap();
+            assert!(left.len() >= 24 * 4096 - 4096 && left[..] == whole[..left.len()], "{}", left.len());
+        });
+        mounted.unmount();
+    }
+}
+
 #[test]
 fn without_a_journal_the_one_that_was_left_is_recovered_from_first() {
     let vault = Vault::new(Options::default());
