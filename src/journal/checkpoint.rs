@@ -3,20 +3,21 @@
 //! No operation on a committed file is under way meanwhile; who reads goes on. Whatever fails, what lies over the files and the journal stay as they are, and all of
 //! it can be done again.
 
-use super::Journal;
 use super::file::{JournaledFile, State};
 use super::overlay::{Extent, length};
+use super::{FILES_MAX, Journal};
 use crate::sys::disk::{Backing, Durability, FileId, FileStat, Kept, Moment, restore_modified, write_all_at};
 use parking_lot::RwLockWriteGuard;
 use rustix::io::{Errno, Result};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Zeros for where a filesystem makes no holes.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
-/// Of how many files it is remembered what a checkpoint did to them.
-const TRACES_MAX: usize = 4096;
+/// Of how many files it is remembered what a checkpoint did to them: many times those of one.
+pub(super) const TRACES_MAX: NonZeroUsize = NonZeroUsize::new(16 * FILES_MAX).unwrap();
 
 /// What of a file tells whether somebody changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,12 +102,8 @@ impl Journal {
 /// What is remembered for those who look at files.
 impl Journal {
     pub(super) fn trace(&self, file: &JournaledFile, trace: Trace) {
-        let mut traces = self.traces.lock();
-        if traces.len() >= TRACES_MAX {
-            // What is forgotten passes for a change by others, and is read anew.
-            traces.clear();
-        }
-        traces.insert(file.id, trace);
+        // What is forgotten, the oldest first, passes for a change by others, and is read anew.
+        self.traces.lock().put(file.id, trace);
     }
 
     /// Calls `action`, which sets the times of a file, when no checkpoint is about to set them back: that of its modification among them, if that `is_modified`.
@@ -163,7 +160,7 @@ impl Journal {
 
     /// What the last checkpoint has left a file as.
     fn left(&self, id: FileId) -> Option<Stamp> {
-        match self.traces.lock().get(&id) {
+        match self.traces.lock().peek(&id) {
             Some(Trace::Left(left)) => Some(*left),
             Some(Trace::Busy) | None => None,
         }
@@ -172,8 +169,8 @@ impl Journal {
     /// What a checkpoint has left a file as is no more: it was set otherwise, or the file with that number is another one.
     pub(super) fn forget_trace(&self, id: FileId) {
         let mut traces = self.traces.lock();
-        if matches!(traces.get(&id), Some(Trace::Left(_))) {
-            traces.remove(&id);
+        if matches!(traces.peek(&id), Some(Trace::Left(_))) {
+            traces.pop(&id);
         }
     }
 
@@ -193,11 +190,11 @@ impl Journal {
         let id = FileId::of(stat);
         let stamp = Stamp::of_stat(stat);
         let mut traces = self.traces.lock();
-        match traces.get(&id) {
+        match traces.peek(&id) {
             Some(Trace::Busy) => true,
             Some(Trace::Left(left)) => {
                 let ours = *left == stamp;
-                traces.remove(&id);
+                traces.pop(&id);
                 ours
             }
             None => false,

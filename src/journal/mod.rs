@@ -38,13 +38,14 @@ mod writeback;
 
 use crate::keys::JournalKey;
 use crate::sys::disk::{FileId, Kept, Moment};
-use checkpoint::{EnrolledFiles, Trace};
+use checkpoint::{EnrolledFiles, TRACES_MAX, Trace};
 pub(crate) use file::JournaledFile;
 use file::State;
 use format::ENTRIES_AT;
 pub(crate) use home::ASIDE;
 use home::Home;
 use log::{Log, Room};
+use lru::LruCache;
 pub(crate) use over::Mtime;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 pub use recover::{Damage, Error, Progress, Report};
@@ -109,7 +110,7 @@ pub struct Journal {
     /// How many files are not settled.
     unsettled: AtomicU64,
     /// What checkpoints did to files that nobody has looked at since. Leaf lock.
-    traces: Mutex<HashMap<FileId, Trace>>,
+    traces: Mutex<LruCache<FileId, Trace>>,
     /// Files that could not be synced, and why: what was written to them may be lost. Leaf lock.
     lost: Mutex<HashMap<FileId, Errno>>,
     alarm: Arc<Alarm>,
@@ -135,7 +136,7 @@ impl Journal {
             files: Mutex::default(),
             numbers: AtomicU64::new(1),
             unsettled: AtomicU64::new(0),
-            traces: Mutex::default(),
+            traces: Mutex::new(LruCache::new(TRACES_MAX)),
             lost: Mutex::default(),
             alarm: Arc::default(),
             this: this.clone(),
