@@ -10,6 +10,7 @@ use super::ls_lines::print_name;
 use crate::name::{EntryKind, NameCipher, RESERVED};
 use crate::walk::{Known, Last, Listed, NotThere, PlainPath, find};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -18,11 +19,15 @@ use std::path::{Path, PathBuf};
 pub(super) fn run(args: &PathArgs) -> Result<(), Failure> {
     let opened = access::to_read_names(&args.vault, &args.unlock)?;
     let root = Known::root(&opened.view).map_err(|error| opened.place.unusable(&error))?;
+    let mut names = Names {
+        root: &root,
+        listed: Vec::new(),
+    };
     let mut last: Option<Failure> = None;
     for path in &args.paths {
         let found = match args.reverse {
             false => in_vault(&root, &PlainPath::new(path)),
-            true => in_the_clear(&root, path, &opened, &args.vault),
+            true => in_the_clear(&mut names, path, &opened, &args.vault),
         };
         match found {
             Ok(found) => tell(path, &found, args)?,
@@ -79,14 +84,14 @@ fn in_vault(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, Failure> {
 }
 
 /// What a path in the vault is in the clear. One that begins with the path by which the vault was named need not be absolute.
-fn in_the_clear(root: &Known<'_>, path: &OsStr, opened: &Opened, vault: &Path) -> Result<Vec<u8>, Failure> {
+fn in_the_clear(names: &mut Names<'_, '_>, path: &OsStr, opened: &Opened, vault: &Path) -> Result<Vec<u8>, Failure> {
     let (given, failed) = (Path::new(path), |what: String| {
         Failure::other(format!("{}: {what}", path.display()))
     });
-    let inside = given.is_relative().then(|| open_names(root, &PlainPath::new(path)));
+    let inside = given.is_relative().then(|| names.open(&PlainPath::new(path)));
     match (inside, below(given, opened, vault)) {
         (Some(Ok(found)), _) => Ok(found),
-        (_, Some(below)) => open_names(root, &PlainPath::new(below.as_os_str())).map_err(failed),
+        (_, Some(below)) => names.open(&PlainPath::new(below.as_os_str())).map_err(failed),
         (Some(Err(what)), None) => Err(failed(what)),
         (None, None) => Err(failed(format!("it does not lie in {}; give a path from there on", vault.display()))),
     }
@@ -101,30 +106,55 @@ fn below(path: &Path, opened: &Opened, vault: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The names in the clear of a path in the vault; or why there are none.
-fn open_names(root: &Known<'_>, path: &PlainPath) -> Result<Vec<u8>, String> {
-    let mut way = PlainPath::default();
-    for stored in path.names() {
-        let dir = find(root, &way, Last::Itself).map_err(|error| error.to_string())?;
-        let entries = dir.list().map_err(|error| NotThere::from(error).to_string())?;
-        let Some(entry) = entries.into_iter().find(|entry| is_stored_as(entry, stored)) else {
-            let what = if stored.starts_with(RESERVED) {
-                "it is one of plainview's own files, or not there"
-            } else {
-                "there is no such file or directory in the vault, or its name does not decode; `plainview path` without --reverse tells names in the vault"
-            };
-            return Err(what.to_owned());
-        };
-        way = way.join(&entry.name);
-    }
-    Ok(way.to_bytes())
+/// The names of a vault, on disk and in the clear. The directories on the way to the last path are kept, since the next one often lies beside it.
+struct Names<'k, 'v> {
+    root: &'k Known<'v>,
+    listed: Vec<Directory>,
 }
 
-/// Whether `stored` is what an entry is called on disk, or, where that is long, the file beside it.
-fn is_stored_as(entry: &Listed, stored: &[u8]) -> bool {
-    entry.stored.to_bytes() == stored
-        || match NameCipher::classify(&entry.stored) {
-            EntryKind::Long { name_file } => name_file.to_bytes() == stored,
-            EntryKind::Short | EntryKind::Reserved => false,
+/// A directory that was listed.
+struct Directory {
+    /// Where it is, in the clear.
+    way: Vec<u8>,
+    /// Names in the clear by those on disk: of an entry, or, where that is long, of the file beside it.
+    names: HashMap<Vec<u8>, Box<[u8]>>,
+}
+
+impl Names<'_, '_> {
+    /// The names in the clear of a path in the vault; or why there are none.
+    fn open(&mut self, path: &PlainPath) -> Result<Vec<u8>, String> {
+        let mut way = PlainPath::default();
+        for (depth, stored) in path.names().iter().enumerate() {
+            let Some(name) = self.directory(depth, &way)?.names.get(&**stored) else {
+                let what = if stored.starts_with(RESERVED) {
+                    "it is one of plainview's own files, or not there"
+                } else {
+                    "there is no such file or directory in the vault, or its name does not decode; `plainview path` without --reverse tells names in the vault"
+                };
+                return Err(what.to_owned());
+            };
+            way = way.join(name);
         }
+        Ok(way.to_bytes())
+    }
+
+    /// The directory `way`, which lies so deep.
+    fn directory(&mut self, depth: usize, way: &PlainPath) -> Result<&Directory, String> {
+        let bytes = way.to_bytes();
+        if self.listed.get(depth).is_none_or(|known| known.way != bytes) {
+            let dir = find(self.root, way, Last::Itself).map_err(|error| error.to_string())?;
+            let entries = dir.list().map_err(|error| NotThere::from(error).to_string())?;
+            let mut names = HashMap::with_capacity(entries.len());
+            for Listed { name, stored, .. } in entries {
+                match NameCipher::classify(&stored) {
+                    EntryKind::Long { name_file } => drop(names.insert(name_file.to_bytes().to_vec(), name.clone())),
+                    EntryKind::Short | EntryKind::Reserved => {}
+                }
+                names.insert(stored.into_bytes(), name);
+            }
+            self.listed.truncate(depth);
+            self.listed.push(Directory { way: bytes, names });
+        }
+        Ok(&self.listed[depth])
+    }
 }
