@@ -143,7 +143,7 @@ pub trait Folder: Send + Sync {
 
 /// What seals bytes of one file before it is their turn to be written: with nothing locked, while others use the file.
 pub trait Sealer: Send + Sync {
-    /// Seals `data`, which is to be written at `offset`, over bytes that are there. `None` where that has to wait for its turn.
+    /// Seals `data`, which is to be written at `offset`. `None` where that has to wait for its turn.
     fn seal(&self, offset: u64, data: &[u8]) -> Option<Box<dyn Any>>;
 }
 

@@ -227,7 +227,7 @@ impl JournaledFile {
     /// Appends a commit of all that the file is. What was changed in the file itself is durable, and no operation is under way.
     pub(super) fn commit_now(&self, kept: &(dyn Backing + Send + Sync)) -> Result<()> {
         if let Some(commitment) = self.commitment(self.modified(kept)?) {
-            self.state.write().committed = commitment.len;
+            self.state.write().commit(commitment.len);
             self.append_commit(commitment);
         }
         Ok(())
@@ -271,8 +271,9 @@ impl JournaledFile {
     /// What lay over the file is in it, durably, and the journal was begun anew.
     pub(super) fn written_into(&self) {
         let mut state = self.state.write();
+        let len = state.len;
         state.overlay = Default::default();
-        state.committed = state.len;
+        state.commit(len);
         state.in_place = false;
         state.enrolled = None;
         (state.modified, state.changed) = (None, None);

@@ -45,6 +45,8 @@ pub(super) struct State {
     pub(super) new: Option<u64>,
     /// Bytes of the file that a commit covers, wherever they are: they change by way of the journal.
     pub(super) committed: u64,
+    /// Whether the file was cut into its committed bytes after they were committed.
+    pub(super) is_cut: bool,
     /// Bytes of the file on disk that show; behind them are zeros, and what lies over them. Less than `disk_len` where a cut waits to be made.
     pub(super) visible: u64,
     /// The file's length on disk.
@@ -90,6 +92,7 @@ impl State {
         Self {
             new: None,
             committed: len,
+            is_cut: false,
             visible: len,
             disk_len: len,
             len,
@@ -123,6 +126,20 @@ impl State {
     pub(super) fn is_committed(&self) -> bool {
         let entries = self.enrolled.as_ref().is_none_or(|enrolled| enrolled.last_entry <= enrolled.upto);
         entries && (self.committed_changes == self.changes || !self.in_place)
+    }
+
+    /// The first `len` bytes are committed.
+    pub(super) fn commit(&mut self, len: u64) {
+        self.committed = len;
+        self.is_cut = false;
+    }
+
+    /// From where on bytes were not committed yet.
+    pub(super) fn uncommitted_from(&self) -> u64 {
+        match self.is_cut {
+            true => self.free_from(),
+            false => self.committed,
+        }
     }
 
     /// From where on bytes could be written to the file itself, once the journal says so.
@@ -195,8 +212,9 @@ impl JournaledFile {
     /// The file is new no more: what it has counts as committed.
     pub(super) fn grow_old(&self) {
         let mut state = self.state.write();
+        let len = state.len;
         state.new = None;
-        state.committed = state.len;
+        state.commit(len);
         state.committed_changes = state.changes;
     }
 

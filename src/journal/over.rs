@@ -193,6 +193,7 @@ impl Disk for Over<'_> {
             |file| Entry::Length { file, len },
             |state, _| {
                 state.overlay.take_from(len);
+                state.is_cut |= len < state.committed;
                 state.visible = state.visible.min(len);
                 state.len = len;
                 state.in_place = false;

@@ -7,13 +7,13 @@ use crate::sys::disk::{Backing, Durability, keeping_modified, write_all_at};
 use rustix::io::Result;
 use std::sync::Arc;
 
-/// So many bytes may be appended to a committed file by way of the journal, until a checkpoint. What is more is written to the file, which costs one sync of the journal first.
+/// So many bytes may be appended to a committed file by way of the journal, until they are committed. What is more is written to the file, which costs one sync of the journal first.
 const SMALL: u64 = 64 << 10;
 impl JournaledFile {
     /// Decides whether what comes is so much that it is written to the file, and prepares for that.
     pub(super) fn make_room(self: &Arc<Self>, disk: &dyn Backing, upcoming: u64, end: u64) -> Result<()> {
         let state = self.state.read();
-        let from = state.free_from();
+        let from = state.uncommitted_from();
         let more = upcoming.min(end.saturating_sub(from));
         if state.in_place || more == 0 || state.overlay.held_from(from) + more <= SMALL {
             return Ok(());
@@ -39,7 +39,7 @@ impl JournaledFile {
         keeping_modified(disk, || {
             let mut state = self.state.write();
             if is_cut {
-                state.committed = len;
+                state.commit(len);
                 disk.set_len(state.visible)?;
                 state.disk_len = state.visible;
             }

@@ -62,7 +62,7 @@ impl JournaledFile {
         let commit = match commitment {
             Some(commitment) => {
                 // From now on these bytes change by way of the journal: then what is synced is what was there now.
-                self.state.write().committed = commitment.len;
+                self.state.write().commit(commitment.len);
                 match is_dirty {
                     true => Commit::Later(commitment, log.epoch()),
                     false => Commit::Appended(self.append_promise(commitment)),

@@ -65,6 +65,13 @@ impl Block {
         self.0.get_mut(ROOM..).unwrap_or_default()
     }
 
+    /// `len` bytes more behind those that are there, to be filled.
+    pub(crate) fn more(&mut self, len: usize) -> &mut [u8] {
+        let end = self.0.len();
+        self.0.resize(end + len, 0);
+        &mut self.0[end..]
+    }
+
     /// The memory: [`ROOM`], then the bytes. The block has none any more.
     pub(crate) fn take_memory(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)

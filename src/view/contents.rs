@@ -37,11 +37,15 @@ impl View {
                 privileges.apply(&inode, fd)
             }),
             Origin::Cache => {
+                let live = inode.live();
+                let turn = live.turns.enter(offset, data.len());
                 // Before it is its turn. What keeps the file from being opened is found out, and told, then.
-                let late = self.with_file(&inode, |file| Ok(file.late(offset, data)));
-                let late = late.unwrap_or_else(|_| Late::new(offset, data));
+                let late = self.with_file(&inode, |file| Ok((file.late(offset, data), file.ends_before(offset, data.len()))));
+                let (late, grows) = late.unwrap_or_else(|_| (Late::new(offset, data), false));
+                if grows {
+                    turn.wait();
+                }
                 self.change_contents(&inode, u64::MAX, |fd, contents| {
-                    let live = inode.live();
                     let _attributes = live.attributes.lock();
                     self.write_late(&inode, fd, contents, &late, privileges)
                 })

@@ -97,13 +97,13 @@ impl OpenFile {
 
     /// What comes late, made ready for its turn.
     pub(super) fn late<'a>(&self, offset: u64, data: &'a [u8]) -> Late<'a> {
-        let end = u64::try_from(data.len()).ok().and_then(|len| offset.checked_add(len));
         let sealer = self.sealer.read().clone();
-        match sealer {
-            // What makes the file longer would be sealed once more.
-            Some(sealer) if end.is_some_and(|end| end <= self.len()) => Late::sealed(offset, data, &*sealer),
-            Some(_) | None => Late::new(offset, data),
-        }
+        sealer.map_or_else(|| Late::new(offset, data), |sealer| Late::sealed(offset, data, &*sealer))
+    }
+
+    /// Whether the file would be longer with `len` bytes at `offset`.
+    pub(super) fn ends_before(&self, offset: u64, len: usize) -> bool {
+        u64::try_from(len).is_ok_and(|len| offset.saturating_add(len) > self.len())
     }
 
     /// The length in plaintext bytes.

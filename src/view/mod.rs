@@ -23,6 +23,7 @@ mod stamp;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod types;
 mod xattr;
 

@@ -22,7 +22,7 @@ pub(super) const CODES: [(&str, &str); 13] = [
         "cannot mount: no /dev/fuse, no fusermount3, or the mount point is missing, not a directory, not empty or busy",
     ),
     ("12", "wrong password, keyfile or recovery key"),
-    ("13", "plainview.toml is damaged or forged"),
+    ("13", "plainview.toml is damaged or forged (check: 26)"),
     ("14", "the vault has a newer format"),
     (
         "16",

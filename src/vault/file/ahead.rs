@@ -3,8 +3,9 @@
 //! Keeps true: what was sealed ahead is written only as the records that it was sealed as, in the file whose keys it was sealed with. Otherwise it is sealed again.
 
 use super::VaultFile;
-use super::run::Run;
+use super::run::{Run, bytes};
 use super::unlocked::Unlocked;
+use super::write::end_of;
 use crate::folder::Sealer;
 use crate::record::{End, Position, RECORD_LEN};
 use crate::sys::block::Block;
@@ -47,6 +48,17 @@ impl Unlocked {
             sealed
         })
     }
+
+    /// As [`sealed`](Self::sealed), of a run up to the last record: what was sealed ahead may be all but that one, which holds no byte then.
+    pub(super) fn sealed_to_end(&self, run: Run, plain: &[u8], ahead: Option<&Ahead>) -> Block {
+        let inner = Run { end: End::Inner, ..run };
+        let Some(mut sealed) = ahead.and_then(|ahead| ahead.take(inner, self)) else {
+            return self.sealed(run, plain, None);
+        };
+        let last = Run::to_end(run.plain_offset() + bytes(run.len), run.plain_offset() + bytes(run.len));
+        self.seal(last, &[], sealed.more(last.sealed_len()));
+        sealed
+    }
 }
 
 /// What seals ahead for one file.
@@ -60,10 +72,11 @@ impl SealsAhead {
         Self { unlocked }
     }
 
-    /// Seals `data`, which is to be written at `offset`: if it is whole records, and the keys are known.
+    /// Seals `data`, which is to be written at `offset`: if it is whole records, where records can be, and the keys are known.
     pub(super) fn seal(&self, offset: u64, data: &[u8]) -> Option<Ahead> {
         let at = Position::of(offset);
-        let is_whole = at.within == 0 && !data.is_empty() && data.len().is_multiple_of(RECORD_LEN);
+        let is_whole =
+            at.within == 0 && !data.is_empty() && data.len().is_multiple_of(RECORD_LEN) && end_of(offset, bytes(data.len())).is_ok();
         let unlocked = self.unlocked.read().clone().filter(|_| is_whole)?;
         let run = Run {
             first: at.record,

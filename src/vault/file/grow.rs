@@ -1,6 +1,7 @@
 //! Making a file longer: appending, gaps that become holes, and taking it all back when the disk is full.
 
 use super::VaultFile;
+use super::ahead::Ahead;
 use super::known::KnownHoles;
 use super::pending::write_full;
 use super::run::{Run, bytes, further};
@@ -22,8 +23,8 @@ enum Gap {
 }
 
 impl VaultFile {
-    /// Writes `data` at `offset`, where it ends beyond the end of the file. Zeros fill what lies between; `data` may be nothing but them.
-    pub(super) fn grow(&mut self, disk: &dyn Disk, offset: u64, data: &[u8]) -> Result<()> {
+    /// Writes `data` at `offset`, where it ends beyond the end of the file. Zeros fill what lies between; `data` may be nothing but them. It may have been sealed `ahead`.
+    pub(super) fn grow(&mut self, disk: &dyn Disk, offset: u64, data: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         let len = offset + bytes(data.len());
         // Opened before it is replaced (as in `store`), merged with what is appended, and put back if that fails.
         let mut tail = self.open_tail(disk)?.to_vec();
@@ -35,10 +36,10 @@ impl VaultFile {
         };
         match gap {
             Gap::None => {
-                self.append(disk, run, plain, &tail)?;
+                self.append(disk, run, plain, &tail, ahead)?;
                 self.are_written(run);
             }
-            Gap::Holes => self.leap(disk, run, plain, &tail)?,
+            Gap::Holes => self.leap(disk, run, plain, &tail, ahead)?,
         }
         tail.clear();
         tail.extend_from_slice(tail_of(plain));
@@ -90,10 +91,10 @@ impl VaultFile {
     }
 
     /// Writes the records of `run`, which begins with the old last record or before it, or at the beginning of an empty file: with one write.
-    fn append(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8]) -> Result<()> {
-        let mut scratch = Scratch::take();
+    fn append(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         if self.length() == 0 {
             let unlocked = Unlocked::fresh(&self.content, Holes::Forbidden);
+            let mut scratch = Scratch::take();
             let sealed = scratch.of(HEADER_LEN + run.sealed_len());
             let (header, records) = sealed.split_at_mut(HEADER_LEN);
             header.copy_from_slice(&unlocked.header(&self.content));
@@ -103,8 +104,8 @@ impl VaultFile {
             return Ok(());
         }
         let unlocked = self.unlock(disk)?;
-        let sealed = scratch.of(run.sealed_len());
-        unlocked.seal(run, plain, sealed);
+        let block = unlocked.sealed_to_end(run, plain, ahead);
+        let sealed = block.bytes();
         write_full(disk, sealed, run.cipher_offset()).map_err(|torn| {
             if torn.written > 0 {
                 self.cut_back(disk);
@@ -121,14 +122,12 @@ impl VaultFile {
     /// Writes the records of `run`, which begins beyond the old last record, so that there are holes in between.
     ///
     /// The old last record is replaced last: until then the file needs only to be cut to be what it was.
-    fn leap(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8]) -> Result<()> {
-        let mut scratch = Scratch::take();
-        let sealed = scratch.of(run.sealed_len());
+    fn leap(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         if self.length() == 0 {
             let unlocked = Unlocked::fresh(&self.content, Holes::Allowed);
             self.write_beyond(disk, &unlocked.header(&self.content), 0)?;
-            unlocked.seal(run, plain, sealed);
-            self.write_beyond(disk, sealed, run.cipher_offset())?;
+            let sealed = unlocked.sealed_to_end(run, plain, None);
+            self.write_beyond(disk, sealed.bytes(), run.cipher_offset())?;
             let unlocked = self.remember(unlocked);
             self.known_holes = Some(KnownHoles::none(unlocked));
             self.are_holes(RecordNo::new(0)..run.first);
@@ -137,8 +136,9 @@ impl VaultFile {
         let unlocked = self.allow_holes(disk)?;
         let last = self.last_record();
         self.are_holes(further(last, usize::from(!tail.is_empty()))..run.first);
-        unlocked.seal(run, plain, sealed);
-        self.write_beyond(disk, sealed, run.cipher_offset())?;
+        let sealed = unlocked.sealed_to_end(run, plain, ahead);
+        self.write_beyond(disk, sealed.bytes(), run.cipher_offset())?;
+        let mut scratch = Scratch::take();
         let filled = fill_up(&unlocked, last, tail, scratch.of(SEALED_LEN));
         write_full(disk, filled, last.cipher_offset()).map_err(|torn| {
             self.cut_back(disk);

@@ -23,7 +23,7 @@ impl VaultFile {
         let to = end_of(offset, bytes(data.len()))?;
         let len = self.ready(disk)?;
         match to > len {
-            true => self.grow(disk, offset, data)?,
+            true => self.grow(disk, offset, data, ahead)?,
             false => self.overwrite(disk, offset, data, ahead)?,
         }
         self.forbid_holes(disk);

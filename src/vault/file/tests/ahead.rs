@@ -38,6 +38,48 @@ fn what_was_sealed_ahead_is_what_comes_to_disk() {
     assert_holds(&file, &disk, &plain);
 }
 
+/// Behind the last record, which holds no byte then; or so far behind that there are holes in between.
+#[test]
+fn what_was_sealed_ahead_may_make_the_file_longer() {
+    for (records, at) in [(3, 3), (3, 5), (1, 1), (3, 2)] {
+        let mut plain = pattern(records * RECORD_LEN);
+        let disk = disk_of(&plain);
+        let mut file = reopened(&disk);
+        file.unlock(&disk).unwrap();
+        let (offset, data) = (at * R, [7; TWO]);
+        let ahead = SealsAhead::of(&file).seal(offset, &data).unwrap();
+        let sealed = ahead.sealed();
+        disk.counts();
+        file.write_sealed(&disk, offset, &data, Some(&ahead)).unwrap();
+        let begin = usize::try_from(RecordNo::new(at).cipher_offset()).unwrap();
+        assert!(disk.bytes()[begin..begin + sealed.len()] == sealed);
+        if at == u64::try_from(records).unwrap() {
+            assert_eq!(disk.counts().writes, 1);
+        }
+        let begin = usize::try_from(offset).unwrap();
+        plain.resize(begin, 0);
+        plain.extend_from_slice(&data);
+        assert_holds(&file, &disk, &plain);
+    }
+}
+
+/// A file that does not end with a whole record, or that was cut meanwhile: its last record is merged with what comes, so all of it is sealed again.
+#[test]
+fn what_was_sealed_ahead_for_another_end_is_sealed_again() {
+    for len in [3 * RECORD_LEN + 100, 10, 0] {
+        let (disk, mut file) = file();
+        let data = [7; TWO];
+        let ahead = SealsAhead::of(&file).seal(3 * R, &data).unwrap();
+        file.set_length(&disk, u64::try_from(len).unwrap()).unwrap();
+        file.write_sealed(&disk, 3 * R, &data, Some(&ahead)).unwrap();
+        let mut plain = pattern(3 * RECORD_LEN + 100);
+        plain.truncate(len.min(3 * RECORD_LEN));
+        plain.resize(3 * RECORD_LEN, 0);
+        plain.extend_from_slice(&data);
+        assert_holds(&file, &disk, &plain);
+    }
+}
+
 #[test]
 fn only_whole_records_are_sealed_ahead_and_only_with_keys_that_are_known() {
     let (disk, file) = file();
