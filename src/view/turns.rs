@@ -4,6 +4,7 @@
 //! a hole, and is filled a moment later.
 
 use parking_lot::Mutex;
+use std::marker::PhantomData;
 use std::thread::{self, Thread};
 
 /// The writes to a file from the kernel's cache that are under way.
@@ -21,16 +22,22 @@ pub(super) struct Turn<'a> {
     turns: &'a Turns,
     offset: u64,
     end: u64,
+    /// It is this thread's.
+    _here: PhantomData<*const ()>,
 }
 
 impl Turns {
-    /// A write of `len` bytes at `offset`, by this thread.
+    /// A write of `len` bytes at `offset`, by this thread, which has no other one here.
     pub(super) fn enter(&self, offset: u64, len: usize) -> Turn<'_> {
         let end = u64::try_from(len).map_or(u64::MAX, |len| offset.saturating_add(len));
         let thread = thread::current();
         self.0.lock().push(Write { offset, end, thread });
-        let turns = self;
-        Turn { turns, offset, end }
+        Turn {
+            turns: self,
+            offset,
+            end,
+            _here: PhantomData,
+        }
     }
 }
 
@@ -47,9 +54,8 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut writes = self.turns.0.lock();
-        if let Some(own) = writes.iter().position(|write| (write.offset, write.end) == (self.offset, self.end)) {
-            writes.swap_remove(own);
-        }
+        let own = thread::current().id();
+        writes.retain(|write| write.thread.id() != own);
         // They look again, whether there is another one to wait for.
         let next = writes.iter().filter(|write| write.offset == self.end);
         next.for_each(|write| write.thread.unpark());
@@ -62,8 +68,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// What waited for each other, in the order in which it was done. Those threads that are to be first begin last.
-    fn done_in_order(writes: &[(u64, usize)]) -> Vec<(u64, usize)> {
+    /// The writes in the order in which they are done, where the last one may begin first. Where none waits for another, it is done before the next one begins.
+    fn done_in_order(writes: &[(u64, usize)], independent: bool) -> Vec<(u64, usize)> {
         let (turns, done) = (Arc::new(Turns::default()), Mutex::new(Vec::new()));
         thread::scope(|scope| {
             let gates: Vec<_> = writes
@@ -83,9 +89,12 @@ mod tests {
                     open
                 })
                 .collect();
-            for gate in gates.into_iter().rev() {
+            for (begun, gate) in gates.into_iter().rev().enumerate() {
                 gate.send(()).unwrap();
                 thread::sleep(Duration::from_millis(5));
+                while independent && done.lock().len() <= begun {
+                    thread::yield_now();
+                }
             }
         });
         assert!(turns.0.lock().is_empty());
@@ -95,7 +104,7 @@ mod tests {
     #[test]
     fn what_follows_waits_for_what_is_before() {
         let writes = [(0, 100), (100, 50), (150, 1), (151, 1000)];
-        assert_eq!(done_in_order(&writes), writes);
+        assert_eq!(done_in_order(&writes, false), writes);
     }
 
     #[test]
@@ -103,12 +112,12 @@ mod tests {
         let writes = [(0, 100), (101, 50), (50, 100), (10, 0), (0, 10)];
         let mut reversed = writes;
         reversed.reverse();
-        assert_eq!(done_in_order(&writes), reversed);
+        assert_eq!(done_in_order(&writes, true), reversed);
     }
 
     #[test]
     fn the_same_place_may_be_written_twice() {
-        let done = done_in_order(&[(0, 100), (0, 100), (100, 7), (100, 7), (107, 0), (107, 0)]);
+        let done = done_in_order(&[(0, 100), (0, 100), (100, 7), (100, 7), (107, 0), (107, 0)], false);
         let places: Vec<_> = done.iter().map(|(offset, _)| *offset).collect();
         assert_eq!(places, [0, 0, 100, 100, 107, 107]);
     }

@@ -181,6 +181,36 @@ fn what_is_new_or_goes_on_in_place_keeps_no_memory() {
     refuses(&file, &sim, 0);
 }
 
+/// Like a log that is begun anew, and each of its lines synced: that costs one sync of the journal each. What is written in one go, on the other hand, goes into the file.
+#[test]
+fn what_is_appended_behind_a_cut_and_synced_stays_in_the_journal() {
+    for cut in [0_usize, 50] {
+        let scene = Scene::new(&[1; 3 * MUCH]);
+        let is_in_place = || scene.file.state.read().in_place;
+        scene.resize(length(cut)).unwrap();
+        scene.sync().unwrap();
+        for (offset, byte) in (cut..).step_by(1000).zip(0..100) {
+            scene.write(offset, &[byte; 1000]).unwrap();
+            scene.sync().unwrap();
+        }
+        assert!(!is_in_place() && scene.after_power_cut() == scene.bytes());
+        scene.resize(length(cut)).unwrap();
+        scene.write(cut, &[7; MUCH]).unwrap();
+        assert!(is_in_place());
+        scene.sync().unwrap();
+        assert!(scene.after_power_cut() == scene.bytes());
+        // Not synced in between.
+        scene.journal.checkpoint().unwrap();
+        scene.resize(length(cut)).unwrap();
+        for offset in (cut..cut + 2 * MUCH).step_by(1000) {
+            scene.write(offset, &[8; 1000]).unwrap();
+        }
+        assert!(is_in_place());
+        scene.sync().unwrap();
+        assert!(scene.after_power_cut() == scene.bytes());
+    }
+}
+
 #[test]
 fn a_change_that_fails_has_changed_nothing() {
     let mut failed = 0;
