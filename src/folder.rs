@@ -52,7 +52,7 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// What the operating system says.
     fn before_entry(&self, name: &CipherName, fd: BorrowedFd<'_>) -> Result<()>;
-    /// Whether what is stored under `name` is shown but never changed.
+    /// Whether what is stored under `name` is shown but never changed. Nothing is where files are [`Storage::InPlace`].
     fn is_read_only(&self, name: &CipherName, kind: FileType) -> bool;
     /// Cleans up after the entry `name` has gone from the directory `fd`, or never came to be.
     fn after_entry(&self, name: &CipherName, fd: BorrowedFd<'_>);

@@ -17,7 +17,7 @@ use crate::keys::{DirectoriesKey, MasterKey, NamesKey, SymlinksKey, XattrsKey};
 pub use attribute::{ATTRIBUTE_PREFIX, VALUE_MAX, is_rest_name, rest_name};
 pub use dirid::{DIRID_LEN, DirId};
 pub use plain::{NameError, PlainName};
-pub use stored::{CipherName, ENCODED_MAX, EntryKind, LongName};
+pub use stored::{CipherName, ENCODED_MAX, EntryKind, LongName, PackedName};
 
 /// Longest name in bytes, in the view and on disk.
 pub const NAME_MAX: usize = 255;

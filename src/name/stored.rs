@@ -25,7 +25,7 @@ const fn encoded_len(plain: usize) -> usize {
     ((siv::OVERHEAD + plain.next_multiple_of(PAD)) * 4).div_ceil(3)
 }
 
-/// A name as it stands in a directory of the vault, with its long form where it has one. Millions of them are kept, nearly all short.
+/// A name as it stands in a directory of the vault, with its long form where it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CipherName {
     /// The encoded name is the entry's name.
@@ -58,6 +58,50 @@ impl CipherName {
         match self {
             Self::Short(entry) => entry.as_bytes(),
             Self::Long(long) => &long.encoded,
+        }
+    }
+}
+
+/// A [`CipherName`] in as little memory as it takes, for keeping millions of them: what was encoded lies there as it was before.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PackedName {
+    /// A short name: what it is the base64url of.
+    Decoded(Box<[u8]>),
+    /// One that is long, or no base64url.
+    Whole(Box<CipherName>),
+}
+
+impl PackedName {
+    /// `name`, packed.
+    pub fn new(name: CipherName) -> Self {
+        let decoded = match &name {
+            CipherName::Short(entry) => BASE64URL_NOPAD.decode(entry.as_bytes()).ok(),
+            CipherName::Long(_) => None,
+        };
+        decoded.map_or_else(|| Self::Whole(Box::new(name)), |decoded| Self::Decoded(decoded.into()))
+    }
+
+    /// The name that was packed.
+    pub fn unpack(&self) -> CipherName {
+        match self {
+            Self::Decoded(decoded) => CipherName::Short(c_string(BASE64URL_NOPAD.encode(decoded))),
+            Self::Whole(name) => CipherName::clone(name),
+        }
+    }
+
+    /// Whether `name` was packed.
+    pub fn is(&self, name: &CipherName) -> bool {
+        match (self, name) {
+            (Self::Decoded(decoded), CipherName::Short(entry)) => {
+                let mut buf = [0; ENCODED_MAX];
+                let buf = buf.get_mut(..BASE64URL_NOPAD.encode_len(decoded.len()));
+                buf.is_some_and(|buf| {
+                    BASE64URL_NOPAD.encode_mut(decoded, buf);
+                    buf == entry.as_bytes()
+                })
+            }
+            (Self::Decoded(_), CipherName::Long(_)) => false,
+            (Self::Whole(packed), name) => **packed == *name,
         }
     }
 }

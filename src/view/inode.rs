@@ -5,7 +5,7 @@
 
 use super::descriptors::Open;
 use super::live::{Change, Live};
-use super::places::{Place, Places};
+use super::places::{Packed, Place, Places};
 use super::stamp::Stamp;
 use super::{Attr, Entry, NodeId};
 use crate::error::Result;
@@ -143,16 +143,16 @@ impl Inode {
 
     /// Its known places, the latest first.
     pub(super) fn places(&self) -> Vec<Place> {
-        self.state.lock().places.all().iter().rev().cloned().collect()
+        self.state.lock().places.all().iter().rev().map(Packed::unpack).collect()
     }
 
     /// The latest known place.
     pub(super) fn place(&self) -> Option<Place> {
-        self.state.lock().places.all().last().cloned()
+        self.state.lock().places.all().last().map(Packed::unpack)
     }
 
     /// Whether one of its known places is such.
-    pub(super) fn any_place(&self, is_such: impl FnMut(&Place) -> bool) -> bool {
+    pub(super) fn any_place(&self, is_such: impl FnMut(&Packed) -> bool) -> bool {
         self.state.lock().places.all().iter().any(is_such)
     }
 
@@ -171,19 +171,19 @@ impl Inode {
         !self.any_place(|place| !place.is(parent, name))
     }
 
-    /// Adds a place. Returns one that had to go for it: a directory has one place.
-    pub(super) fn add_place(&self, place: Place) -> Option<Place> {
+    /// Adds a place. Returns the directory of one that had to go for it: a directory has one place.
+    pub(super) fn add_place(&self, place: Place) -> Option<Arc<Self>> {
         let limit = if self.kind() == FileType::Directory { 1 } else { PLACES_MAX };
         self.state.lock().places.add(place, limit)
     }
 
-    /// Takes a place away.
-    pub(super) fn remove_place(&self, parent: &Inode, name: &CipherName) -> Option<Place> {
+    /// Takes a place away. Returns its directory.
+    pub(super) fn remove_place(&self, parent: &Self, name: &CipherName) -> Option<Arc<Self>> {
         self.state.lock().places.remove(parent, name)
     }
 
-    /// Takes all places away.
-    pub(super) fn take_places(&self) -> Vec<Place> {
+    /// Takes all places away. Returns their directories.
+    pub(super) fn take_places(&self) -> Vec<Arc<Self>> {
         self.state.lock().places.take()
     }
 
@@ -322,14 +322,15 @@ impl Inode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::PackedName;
 
     #[test]
     fn a_million_of_them_are_no_burden() {
         // With the two counts of its Arc, and what the allocator takes for itself, 96 bytes; eight more would make it 112.
         assert!(size_of::<Inode>() <= 72, "{} bytes", size_of::<Inode>());
         // The usual place lies in the inode, but for the name's bytes.
-        assert_eq!(size_of::<CipherName>(), 16);
-        assert_eq!(size_of::<Places>(), size_of::<Place>());
+        assert_eq!(size_of::<PackedName>(), 16);
+        assert_eq!(size_of::<Places>(), size_of::<Packed>());
     }
 
     #[test]

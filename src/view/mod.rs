@@ -344,7 +344,13 @@ impl View {
     }
 
     fn is_read_only(&self, inode: &Inode) -> bool {
-        inode.any_place(|place| self.folder.is_read_only(&place.name, inode.kind()))
+        match self.folder.storage() {
+            Storage::InPlace => false,
+            Storage::Replaced => inode
+                .places()
+                .iter()
+                .any(|place| self.folder.is_read_only(&place.name, inode.kind())),
+        }
     }
 
     /// `name` checked.

@@ -216,16 +216,17 @@ impl Table {
         self.known.shrink_to(2 * self.known.len());
     }
 
-    /// Some inodes have left these places: their directories have children less, and go if nothing else needs them.
-    fn released(&mut self, places: Vec<Place>) {
-        let mut parents = Vec::new();
-        for place in places {
-            if let Some(parent) = self.find_known(place.parent.node) {
-                parent.set_children(parent.children().saturating_sub(1));
-                parents.push(place.parent.node);
-            }
+    /// Some inodes have left places in these directories, which have children less, and go if nothing else needs them.
+    fn released(&mut self, parents: Vec<Arc<Inode>>) {
+        self.drop_unused(parents.iter().map(|parent| self.left(parent)).collect());
+    }
+
+    /// A known inode is in a directory no more.
+    fn left(&self, parent: &Inode) -> NodeId {
+        if let Some(parent) = self.find_known(parent.node) {
+            parent.set_children(parent.children().saturating_sub(1));
         }
-        self.drop_unused(parents);
+        parent.node
     }
 
     /// Drops those of the inodes, and of the directories above them, that nothing needs. A loop, since a chain of directories can be as deep as anybody likes.
@@ -241,12 +242,7 @@ impl Table {
             if self.given.get(&inode.identity()) == Some(&node) {
                 self.given.remove(&inode.identity());
             }
-            for place in inode.take_places() {
-                if let Some(parent) = self.find_known(place.parent.node) {
-                    parent.set_children(parent.children().saturating_sub(1));
-                    candidates.push(place.parent.node);
-                }
-            }
+            candidates.extend(inode.take_places().iter().map(|parent| self.left(parent)));
         }
     }
 }

@@ -225,3 +225,48 @@ fn no_bytes_at_all_are_too_much_for_it() {
         }
     }
 }
+
+/// Names that are the base64url of something, that nearly are, and that are not.
+#[test]
+fn a_packed_name_is_what_it_was() {
+    let short = |entry: &[u8]| CipherName::Short(CString::new(entry).unwrap());
+    let mut names: Vec<CipherName> = [
+        &b""[..],
+        b"A",
+        b"AA",
+        b"AB",
+        b"AAA",
+        b"AAAA",
+        b"AAAB",
+        b"AA==",
+        b"A+AA",
+        b"A-_A",
+        b"a name",
+        b"x.enc",
+        b"\xff\xfe",
+        &[b'A'; 255],
+    ]
+    .into_iter()
+    .map(short)
+    .collect();
+    let mut rng = seeded();
+    names.extend((1..=NAME_MAX).map(|len| {
+        cipher().seal(
+            directory(),
+            &name(random_bytes(&mut rng, len).iter().map(|byte| byte | 0x80).collect::<Vec<u8>>()),
+        )
+    }));
+    for (at, one) in names.iter().enumerate() {
+        let packed = PackedName::new(one.clone());
+        assert_eq!(packed.unpack(), *one);
+        for (other_at, other) in names.iter().enumerate() {
+            assert_eq!(packed.is(other), at == other_at, "{one:?} {other:?}");
+        }
+    }
+    // What is sealed takes three bytes instead of four, what is long itself only.
+    assert!(matches!(PackedName::new(cipher().seal(directory(), &name("a"))), PackedName::Decoded(decoded) if decoded.len() == 32));
+    assert!(matches!(
+        PackedName::new(cipher().seal(directory(), &name([b'x'; 255]))),
+        PackedName::Whole(_)
+    ));
+}
