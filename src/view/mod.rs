@@ -12,6 +12,7 @@ mod create;
 mod damage;
 mod descriptors;
 mod inode;
+mod late;
 mod listing;
 mod live;
 mod namespace;
@@ -23,7 +24,6 @@ mod stamp;
 mod table;
 #[cfg(test)]
 mod tests;
-mod turns;
 mod types;
 mod xattr;
 

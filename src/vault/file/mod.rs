@@ -200,11 +200,8 @@ impl Contents for VaultFile {
     }
 
     fn write_late(&mut self, file: BorrowedFd<'_>, late: &Late<'_>) -> Result<()> {
-        let (offset, data) = (late.offset, late.data);
-        let to = offset.saturating_add(bytes(data.len()));
-        self.change_at(&file, Mtime::Kept, data.len(), to, |this, disk| {
-            this.write_sealed(disk, offset, data, late.ahead())
-        })
+        let to = late.offset.saturating_add(bytes(late.len));
+        self.change_at(&file, Mtime::Kept, late.len, to, |this, disk| this.write_sealed(disk, late))
     }
 
     fn sealer(&self) -> Option<Arc<dyn Sealer>> {
