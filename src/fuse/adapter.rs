@@ -78,12 +78,18 @@ impl Adapter {
     /// Makes the kernel ask for the attributes of `ino` again: where a mode changes in passing, it goes by the old one until that expires, also when it executes the file.
     /// To be called before the reply, so that whoever made the change sees it. No data is dropped, so nothing is waited for.
     fn forget_attributes(&self, ino: INodeNo) {
-        forget_attributes(&self.notifier, ino);
+        if let Some(notifier) = self.notifier.get() {
+            // It fails where there is nothing to forget.
+            let _ = notifier.inval_inode(ino, -1, 0);
+        }
     }
 
     /// As [`forget_attributes`](Self::forget_attributes), if a change of contents may have taken set-user-id or set-group-id away.
     fn forget_privileges(&self, ino: INodeNo, privileges: Privileges) {
-        forget_privileges(&self.notifier, ino, privileges);
+        match privileges {
+            Privileges::Keep => {}
+            Privileges::Kill(_) => self.forget_attributes(ino),
+        }
     }
 
     /// As [`forget_attributes`](Self::forget_attributes), if the attribute `name` is an ACL that has the mode in it, and the kernel does not know that it has.
@@ -135,22 +141,6 @@ impl Adapter {
     /// As [`call`](Self::call), where that is no use of the mount.
     fn call_uncounted<T>(&self, what: &str, ino: INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
         super::call(&self.view, what, ino, call)
-    }
-}
-
-/// As [`Adapter::forget_attributes`].
-fn forget_attributes(notifier: &OnceLock<Notifier>, ino: INodeNo) {
-    if let Some(notifier) = notifier.get() {
-        // It fails where there is nothing to forget.
-        let _ = notifier.inval_inode(ino, -1, 0);
-    }
-}
-
-/// As [`Adapter::forget_privileges`].
-fn forget_privileges(notifier: &OnceLock<Notifier>, ino: INodeNo, privileges: Privileges) {
-    match privileges {
-        Privileges::Keep => {}
-        Privileges::Kill(_) => forget_attributes(notifier, ino),
     }
 }
 
@@ -314,12 +304,11 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let privileges = privileges(flags, caller(request));
-        let (notifier, tally) = (Arc::clone(&self.notifier), Arc::clone(&self.told.tally));
+        let tally = Arc::clone(&self.told.tally);
         let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let then = move |written: Result<()>| {
             let written = super::answer("write", ino, written.map(|()| len));
             tally.written(written.map_or(0, u64::from));
-            forget_privileges(&notifier, ino, privileges);
             reply::written(reply, written);
         };
         // After a panic, which has been logged, `then` is dropped, and fuser replies.
@@ -327,7 +316,9 @@ impl Filesystem for Adapter {
             if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
                 view.write_late(node, offset, data, privileges, then);
             } else {
-                then(view.write(node, offset, data, privileges));
+                let written = view.write(node, offset, data, privileges);
+                self.forget_privileges(ino, privileges);
+                then(written);
             }
             Ok(())
         });

@@ -73,14 +73,15 @@ impl View {
             });
             self.report(&inode, written)
         };
-        let leave = |(late, then): (Late<'_>, _)| Left {
+        let leave = |(late, then): (Late<'_>, _), room| Left {
             late: late.detach(),
             privileges,
             then: Box::new(then),
+            room,
         };
         // What is within the file has no turn to wait for, only others for it.
         let come = if grows {
-            turn.come((late, then), leave)
+            turn.come((late, then), &self.rooms, leave)
         } else {
             Some((turn, (late, then)))
         };
@@ -88,7 +89,9 @@ impl View {
         then(write(&late, privileges));
         let mut next = turn.next();
         while let Some((turn, left)) = next {
-            (left.then)(write(&left.late, left.privileges));
+            let written = write(&left.late, left.privileges);
+            drop((left.late, left.room));
+            (left.then)(written);
             next = turn.next();
         }
     }

@@ -35,6 +35,7 @@ pub use damage::DamageSeen;
 use damage::Damages;
 use descriptors::Descriptors;
 use inode::{Inode, Verdict};
+use late::Rooms;
 use listing::Streams;
 use parking_lot::RwLock;
 use places::Place;
@@ -99,6 +100,7 @@ pub struct View {
     forgotten: AtomicUsize,
     descriptors: Descriptors,
     streams: Streams,
+    rooms: Rooms,
     damages: Damages,
 }
 
@@ -140,6 +142,7 @@ impl View {
             writers_max,
             descriptors: Descriptors::new(descriptors),
             streams: Streams::new(STREAMS),
+            rooms: Rooms::default(),
             damages: Damages::new(),
         })
     }

@@ -65,6 +65,10 @@ impl VaultFile {
         if !is_over && !is_behind {
             return Ok(false);
         }
+        if is_behind {
+            // Opened before it is replaced (as in `grow`). Where another program has changed the file, its keys are found to be others by that.
+            self.open_tail(disk)?;
+        }
         let unlocked = self.unlock(disk)?;
         if !ahead.unlocked.has_keys_of(&unlocked) {
             return Ok(false);

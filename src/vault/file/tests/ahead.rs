@@ -126,6 +126,25 @@ fn what_was_sealed_with_the_keys_of_an_earlier_file_is_sealed_again() {
     assert_holds(&file, &disk, &plain);
 }
 
+/// Which shows only when its last record is opened.
+#[test]
+fn what_was_sealed_with_the_keys_of_a_file_that_another_program_overwrote_is_sealed_again() {
+    for (at, len) in [(3 * R, 3 * RECORD_LEN), (3 * R, 3 * RECORD_LEN + 5)] {
+        let disk = disk_of(&vec![1; len]);
+        let mut file = reopened(&disk);
+        file.unlock(&disk).unwrap();
+        let data = [7; TWO];
+        let (late, _) = sealed(&file, at, &data);
+        disk.write_at(&disk_of(&vec![2; len]).bytes(), 0).unwrap();
+        let mut plain = vec![2; len];
+        let begin = usize::try_from(at).unwrap();
+        plain.resize(len.max(begin + TWO), 0);
+        plain[begin..begin + TWO].copy_from_slice(&data);
+        file.write_sealed(&disk, &late).unwrap();
+        assert_holds(&file, &disk, &plain);
+    }
+}
+
 /// Whoever keeps the plaintext beside it may write it again, sealed anew. Where nobody does, it can be had as long as it was not written.
 #[test]
 fn what_was_sealed_ahead_is_written_once() {
