@@ -12,7 +12,6 @@ pub use crate::sys::disk::{Durability, SeekTo};
 use rustix::fs::{FileType, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::any::Any;
-use std::borrow::Cow;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -145,88 +144,41 @@ pub trait Folder: Send + Sync {
 /// What seals bytes of one file before it is their turn to be written: with nothing locked, while others use the file.
 pub trait Sealer: Send + Sync {
     /// Seals `data`, which is to be written at `offset`. `None` where that has to wait for its turn.
-    fn seal(&self, offset: u64, data: &[u8]) -> Option<Box<dyn Sealed>>;
-}
-
-/// What was sealed ahead.
-pub trait Sealed: Any + Send {
-    /// The plaintext again, if it was not taken to be written.
-    ///
-    /// # Errors
-    /// EIO if it was.
-    fn open(&self) -> Result<Vec<u8>>;
+    fn seal(&self, offset: u64, data: &[u8]) -> Option<Box<dyn Any>>;
 }
 
 /// Bytes that come late, from a cache.
 pub struct Late<'a> {
     /// Where they go.
     pub offset: u64,
-    /// How many they are.
-    pub len: usize,
-    bytes: Bytes<'a>,
-}
-
-enum Bytes<'a> {
-    Plain(Cow<'a, [u8]>),
-    /// Besides, they may still be there as they are.
-    Sealed(Box<dyn Sealed>, Option<&'a [u8]>),
+    /// What they are.
+    pub data: &'a [u8],
+    /// The same, sealed.
+    ahead: Option<Box<dyn Any>>,
 }
 
 impl<'a> Late<'a> {
     /// As they are.
     pub fn new(offset: u64, data: &'a [u8]) -> Self {
-        let (len, bytes) = (data.len(), Bytes::Plain(Cow::Borrowed(data)));
-        Self { offset, len, bytes }
+        let ahead = None;
+        Self { offset, data, ahead }
     }
 
-    /// Sealed ahead, if `sealer` can do that.
+    /// Sealed ahead, as far as `sealer` can do that.
     pub fn sealed(offset: u64, data: &'a [u8], sealer: &dyn Sealer) -> Self {
-        let sealed = sealer.seal(offset, data);
-        let bytes = sealed.map_or(Bytes::Plain(Cow::Borrowed(data)), |sealed| Bytes::Sealed(sealed, Some(data)));
-        Self {
-            offset,
-            len: data.len(),
-            bytes,
-        }
+        let ahead = sealer.seal(offset, data);
+        Self { offset, data, ahead }
     }
 
-    /// The same, on its own: it may be kept for long.
-    pub fn detach(self) -> Late<'static> {
-        let bytes = match self.bytes {
-            Bytes::Plain(data) => Bytes::Plain(Cow::Owned(data.into_owned())),
-            Bytes::Sealed(sealed, _) => Bytes::Sealed(sealed, None),
-        };
-        Late {
-            offset: self.offset,
-            len: self.len,
-            bytes,
-        }
-    }
-
-    /// Whether they were sealed ahead.
+    /// Whether anything was sealed ahead.
     #[cfg(test)]
     pub fn is_sealed(&self) -> bool {
-        matches!(self.bytes, Bytes::Sealed(..))
-    }
-
-    /// What they are.
-    ///
-    /// # Errors
-    /// As [`Sealed::open`].
-    pub fn data(&self) -> Result<Cow<'_, [u8]>> {
-        match &self.bytes {
-            Bytes::Plain(data) => Ok(Cow::Borrowed(data)),
-            Bytes::Sealed(_, Some(data)) => Ok(Cow::Borrowed(data)),
-            Bytes::Sealed(sealed, None) => Ok(Cow::Owned(sealed.open()?)),
-        }
+        self.ahead.is_some()
     }
 
     /// What was sealed ahead, if that is a `T`.
     pub fn ahead<T: 'static>(&self) -> Option<&T> {
-        match &self.bytes {
-            Bytes::Plain(_) => None,
-            Bytes::Sealed(sealed, _) => (&**sealed as &dyn Any).downcast_ref(),
-        }
+        self.ahead.as_ref()?.downcast_ref()
     }
 }
 
@@ -264,7 +216,7 @@ pub trait Contents: Send + Sync {
     /// # Errors
     /// As [`write_at`](Self::write_at).
     fn write_late(&mut self, file: BorrowedFd<'_>, late: &Late<'_>) -> Result<()> {
-        keeping_modified(&file, || self.write_at(file, late.offset, &late.data()?))
+        keeping_modified(&file, || self.write_at(file, late.offset, late.data))
     }
     /// Who seals ahead what comes late; nobody where that cannot be done.
     fn sealer(&self) -> Option<Arc<dyn Sealer>> {

@@ -1,7 +1,7 @@
 //! The kernel's requests, each: unpack, one call into the view, reply.
 
 use super::convert::{
-    access, allocation, attributes, bare_attributes, caller, changes, kind, node, privileges, privileges_of, rename, set_xattr,
+    access, allocation, attributes, bare_attributes, caller, changes, kind, node, origin, privileges, privileges_of, rename, set_xattr,
 };
 use super::listings::Listings;
 use super::protocol::{NO_HANDLE, Opening, negotiate};
@@ -304,24 +304,13 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let privileges = privileges(flags, caller(request));
-        let tally = Arc::clone(&self.told.tally);
-        let len = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        let then = move |written: Result<()>| {
-            let written = super::answer("write", ino, written.map(|()| len));
-            tally.written(written.map_or(0, u64::from));
-            reply::written(reply, written);
-        };
-        // After a panic, which has been logged, `then` is dropped, and fuser replies.
-        let _ = self.call("write", ino, |view, node| {
-            if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
-                view.write_late(node, offset, data, privileges, then);
-            } else {
-                let written = view.write(node, offset, data, privileges);
-                self.forget_privileges(ino, privileges);
-                then(written);
-            }
-            Ok(())
+        let written = self.call("write", ino, |view, node| {
+            view.write(node, offset, data, privileges, origin(flags))?;
+            u32::try_from(data.len()).map_err(|_| rustix::io::Errno::INVAL.into())
         });
+        self.told.tally.written(written.map_or(0, u64::from));
+        self.forget_privileges(ino, privileges);
+        reply::written(reply, written);
     }
 
     fn flush(&self, _: &Request, ino: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {

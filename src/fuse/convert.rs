@@ -1,7 +1,7 @@
 //! From fuser's types and the kernel's numbers to the view's types, and back. Pure.
 
 use crate::folder::SeekTo;
-use crate::view::{Access, Allocate, Attr, Caller, NodeId, Privileges, Rename, SetAttr, SetTime, SetXattr, Time};
+use crate::view::{Access, Allocate, Attr, Caller, NodeId, Origin, Privileges, Rename, SetAttr, SetTime, SetXattr, Time};
 use fuser::{FileAttr, INodeNo, OpenAccMode, OpenFlags, RenameFlags, Request, TimeOrNow, WriteFlags};
 use rustix::fs::{FallocateFlags, FileType, XattrFlags};
 use rustix::io::Errno;
@@ -143,6 +143,15 @@ pub(super) fn access(flags: OpenFlags) -> Access {
     match flags.acc_mode() {
         OpenAccMode::O_RDONLY => Access::ReadOnly,
         OpenAccMode::O_WRONLY | OpenAccMode::O_RDWR => Access::ReadWrite,
+    }
+}
+
+/// Where a write comes from.
+pub(super) fn origin(flags: WriteFlags) -> Origin {
+    if flags.contains(WriteFlags::FUSE_WRITE_CACHE) {
+        Origin::Cache
+    } else {
+        Origin::Application
     }
 }
 

@@ -122,16 +122,15 @@ impl Session {
 /// Makes the one call into the view. What goes wrong is logged by what was asked of which inode, never with a name, and a panic becomes EIO: it would end this
 /// thread otherwise, and the others, one by one, with it.
 fn call<T>(view: &View, what: &str, ino: fuser::INodeNo, call: impl FnOnce(&View, NodeId) -> Result<T>) -> Answer<T> {
-    catch_unwind(AssertUnwindSafe(|| answer(what, ino, call(view, convert::node(ino))))).unwrap_or_else(|_| {
-        log::error!("{what} inode {ino}: panic");
-        Err(fuser::Errno::EIO)
-    })
-}
-
-/// What the application is told of what a call came to.
-fn answer<T>(what: &str, ino: fuser::INodeNo, result: Result<T>) -> Answer<T> {
-    result.map_err(|error| {
-        log::log!(error.level(), "{what} inode {ino}: {error}");
-        convert::errno(error.errno())
-    })
+    match catch_unwind(AssertUnwindSafe(|| call(view, convert::node(ino)))) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            log::log!(error.level(), "{what} inode {ino}: {error}");
+            Err(convert::errno(error.errno()))
+        }
+        Err(_) => {
+            log::error!("{what} inode {ino}: panic");
+            Err(fuser::Errno::EIO)
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::{Engine, Event, Halt, Problem};
 use crate::error::{self, Error};
 use crate::folder::SeekTo;
-use crate::view::{Caller, Privileges, SetAttr};
+use crate::view::{Caller, Origin, Privileges, SetAttr};
 use crate::walk::Known;
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -26,7 +26,9 @@ impl Engine<'_> {
                 break;
             }
             self.change()?;
-            let written = self.target.write(made.node(), offset, &piece, Privileges::Keep);
+            let written = self
+                .target
+                .write(made.node(), offset, &piece, Privileges::Keep, Origin::Application);
             written.map_err(Problem::Unwritable)?;
             offset += self.tell_bytes(&piece, 1)?;
         }

@@ -2,8 +2,7 @@
 
 use super::attributes::kill_privileges;
 use super::inode::Inode;
-use super::late::Left;
-use super::{Allocate, NodeId, Privileges, View};
+use super::{Allocate, NodeId, Origin, Privileges, View};
 use crate::error::Result;
 use crate::folder::{Contents, Durability, Late, SeekTo, Storage};
 use crate::sys::descriptor;
@@ -26,74 +25,53 @@ impl View {
         self.report(&inode, read)
     }
 
-    /// Writes all of `data`, as an application does.
+    /// Writes all of `data`.
     ///
     /// # Errors
     /// What the operating system says; what could be read before can be read after.
-    pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges) -> Result<()> {
+    pub fn write(&self, node: NodeId, offset: u64, data: &[u8], privileges: Privileges, origin: Origin) -> Result<()> {
         let inode = self.inode(node)?;
-        let written = self.change_contents(&inode, u64::MAX, |fd, contents| {
-            contents.write_at(fd, offset, data)?;
-            privileges.apply(&inode, fd)
-        });
+        let written = match origin {
+            Origin::Application => self.change_contents(&inode, u64::MAX, |fd, contents| {
+                contents.write_at(fd, offset, data)?;
+                privileges.apply(&inode, fd)
+            }),
+            Origin::Cache => {
+                let live = inode.live();
+                let turn = live.turns.enter(offset, data.len());
+                // Before it is its turn. What keeps the file from being opened is found out, and told, then.
+                let late = self.with_file(&inode, |file| Ok((file.late(offset, data), file.ends_before(offset, data.len()))));
+                let (late, grows) = late.unwrap_or_else(|_| (Late::new(offset, data), false));
+                if grows {
+                    turn.wait();
+                }
+                self.change_contents(&inode, u64::MAX, |fd, contents| {
+                    let _attributes = live.attributes.lock();
+                    self.write_late(&inode, fd, contents, &late, privileges)
+                })
+            }
+        };
         self.report(&inode, written)
     }
 
-    /// Writes what comes late from the kernel's cache, and changes nothing besides the contents. Calls `then` with what came of it, which is as with [`write`](Self::write): in
-    /// this call, or in one for the same file in another thread. After a panic it is dropped.
+    /// Writes what comes late from the kernel's cache, and changes nothing besides the contents.
     ///
     /// The kernel has changed the modification time when the application wrote, and sends it by itself, perhaps before the bytes; or it has not, when that was within the
     /// tick of its clock in which it was told the time, and a later one would make the file seem changed once the kernel has forgotten it. Set-user-id and set-group-id
     /// stay.
-    pub fn write_late(
+    fn write_late(
         &self,
-        node: NodeId,
-        offset: u64,
-        data: &[u8],
+        inode: &Inode,
+        fd: BorrowedFd<'_>,
+        contents: &mut dyn Contents,
+        late: &Late<'_>,
         privileges: Privileges,
-        then: impl FnOnce(Result<()>) + Send + 'static,
-    ) {
-        let inode = match self.inode(node) {
-            Ok(inode) => inode,
-            Err(error) => return then(Err(error)),
-        };
-        let live = inode.live();
-        let turn = live.late.enter(offset, data.len());
-        // What keeps the file from being opened is found out, and told, when it is written to.
-        let late = self.with_file(&inode, |file| Ok((file.late(offset, data), file.ends_before(offset, data.len()))));
-        let (late, grows) = late.unwrap_or_else(|_| (Late::new(offset, data), false));
-        let write = |late: &Late<'_>, privileges: Privileges| {
-            let written = self.change_contents(&inode, u64::MAX, |fd, contents| {
-                let _attributes = live.attributes.lock();
-                if privileges != Privileges::Keep {
-                    contents.write_late(fd, late)?;
-                    return privileges.apply(&inode, fd);
-                }
-                self.keeping_privileges(fd, || contents.write_late(fd, late))
-            });
-            self.report(&inode, written)
-        };
-        let leave = |(late, then): (Late<'_>, _), room| Left {
-            late: late.detach(),
-            privileges,
-            then: Box::new(then),
-            room,
-        };
-        // What is within the file has no turn to wait for, only others for it.
-        let come = if grows {
-            turn.come((late, then), &self.rooms, leave)
-        } else {
-            Some((turn, (late, then)))
-        };
-        let Some((turn, (late, then))) = come else { return };
-        then(write(&late, privileges));
-        let mut next = turn.next();
-        while let Some((turn, left)) = next {
-            let written = write(&left.late, left.privileges);
-            drop((left.late, left.room));
-            (left.then)(written);
-            next = turn.next();
+    ) -> Result<()> {
+        if privileges != Privileges::Keep {
+            contents.write_late(fd, late)?;
+            return privileges.apply(inode, fd);
         }
+        self.keeping_privileges(fd, || contents.write_late(fd, late))
     }
 
     /// Runs `action`, which writes what an application wrote before. It may have set set-user-id since, and the operating system takes that away when an ordinary user's daemon writes.
@@ -235,7 +213,7 @@ impl View {
                 if chunk.is_empty() {
                     Ok(())
                 } else {
-                    self.write(to, to_offset + copied, &chunk, privileges)
+                    self.write(to, to_offset + copied, &chunk, privileges, Origin::Application)
                 }
             });
             match moved {

@@ -2,8 +2,8 @@
 
 use super::descriptors::Open;
 use super::inode::{Identity, Inode};
-use super::late::Queue;
 use super::stamp::Stamp;
+use super::turns::Turns;
 use crate::name::DirId;
 use parking_lot::{Mutex, RwLock};
 use rustix::fs::Stat;
@@ -31,8 +31,8 @@ pub(super) struct Live {
     /// Held while its mode, owner or times are set, and while a write is under way that is to leave them as they were, so that neither undoes the other. Taken after a file's
     /// own lock, before those of its contents.
     pub(super) attributes: Mutex<()>,
-    /// The writes to it that come from the kernel's cache. Leaf lock.
-    pub(super) late: Queue,
+    /// The writes to it that come from the kernel's cache. Waited for with nothing held.
+    pub(super) turns: Turns,
     /// The id of a directory, once it was needed. Leaf lock.
     pub(super) dir_id: RwLock<Option<DirId>>,
     /// How many of our own changes are under way.
@@ -63,7 +63,7 @@ impl Live {
             moving: Mutex::new(()),
             replacing: Mutex::new(()),
             attributes: Mutex::new(()),
-            late: Queue::default(),
+            turns: Turns::default(),
             dir_id: RwLock::new(None),
             changing: AtomicU32::new(0),
             changed: AtomicBool::new(false),

@@ -12,7 +12,6 @@ mod create;
 mod damage;
 mod descriptors;
 mod inode;
-mod late;
 mod listing;
 mod live;
 mod namespace;
@@ -24,6 +23,7 @@ mod stamp;
 mod table;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod types;
 mod xattr;
 
@@ -35,7 +35,6 @@ pub use damage::DamageSeen;
 use damage::Damages;
 use descriptors::Descriptors;
 use inode::{Inode, Verdict};
-use late::Rooms;
 use listing::Streams;
 use parking_lot::RwLock;
 use places::Place;
@@ -100,7 +99,6 @@ pub struct View {
     forgotten: AtomicUsize,
     descriptors: Descriptors,
     streams: Streams,
-    rooms: Rooms,
     damages: Damages,
 }
 
@@ -142,7 +140,6 @@ impl View {
             writers_max,
             descriptors: Descriptors::new(descriptors),
             streams: Streams::new(STREAMS),
-            rooms: Rooms::default(),
             damages: Damages::new(),
         })
     }

@@ -32,15 +32,8 @@ fn fresh() -> (tempfile::TempDir, View) {
 
 fn put(view: &View, parent: NodeId, name: &[u8], data: &[u8]) -> NodeId {
     let node = view.create(ME, parent, name, 0o644, Access::ReadWrite).unwrap().attr.node;
-    view.write(node, 0, data, Privileges::Keep).unwrap();
+    view.write(node, 0, data, Privileges::Keep, Origin::Application).unwrap();
     node
-}
-
-/// Writes as the kernel's cache does, with nobody else at it.
-fn put_late(view: &View, node: NodeId, offset: u64, data: &[u8]) -> Result<()> {
-    let (said, heard) = std::sync::mpsc::channel();
-    view.write_late(node, offset, data, Privileges::Keep, move |written| said.send(written).unwrap());
-    heard.try_recv().unwrap()
 }
 
 fn get(view: &View, node: NodeId) -> Vec<u8> {
@@ -90,9 +83,9 @@ fn what_comes_late_is_sealed_ahead_with_the_keys_that_the_file_has() {
     // Another program may have given the file another header: nobody knows it yet.
     view.reload(&inode).unwrap();
     assert!(!is_sealed(0, 8192));
-    put_late(&view, node, 0, &[3; 4096]).unwrap();
+    view.write(node, 0, &[3; 4096], Privileges::Keep, Origin::Cache).unwrap();
     assert!(is_sealed(0, 8192));
-    put_late(&view, node, 0, &[3; 4096]).unwrap();
+    view.write(node, 0, &[3; 4096], Privileges::Keep, Origin::Cache).unwrap();
     assert_eq!(get(&view, node), [[3; 4096], [1; 4096]].concat());
 }
 
@@ -191,7 +184,7 @@ fn an_unlinked_file_goes_on_working_until_it_is_forgotten() {
     for other in 0..300 {
         put(&view, NodeId::ROOT, format!("other {other}").as_bytes(), b"");
     }
-    view.write(node, 5, b" more", Privileges::Keep).unwrap();
+    view.write(node, 5, b" more", Privileges::Keep, Origin::Application).unwrap();
     assert_eq!((get(&view, node), view.getattr(node).unwrap().nlink), (b"still more".to_vec(), 0));
     assert_eq!(errno(view.link(node, NodeId::ROOT, b"back")), Errno::NOENT);
     view.forget(node, 1);
@@ -274,7 +267,7 @@ fn a_change_by_others_raises_the_generation_and_ours_do_not() {
     let (dir, view) = fresh();
     let node = put(&view, NodeId::ROOT, b"file", b"first");
     let first = view.lookup(NodeId::ROOT, b"file").unwrap();
-    view.write(node, 0, b"again", Privileges::Keep).unwrap();
+    view.write(node, 0, b"again", Privileges::Keep, Origin::Application).unwrap();
     view.setattr(
         ME,
         node,
@@ -303,7 +296,7 @@ fn a_change_by_others_raises_the_generation_and_ours_do_not() {
             },
         )
         .unwrap();
-    other.write(theirs, 0, b"theirs", Privileges::Keep).unwrap();
+    other.write(theirs, 0, b"theirs", Privileges::Keep, Origin::Application).unwrap();
     assert_eq!(std::fs::metadata(&stored).unwrap().ino(), node.0);
     let third = view.lookup(NodeId::ROOT, b"name").unwrap();
     assert!(third.generation > second.generation);
@@ -410,7 +403,7 @@ fn a_read_only_view_changes_nothing() {
     let view = View::new(Box::new(Vault::new(&master, Names::Encrypted)), root, options).unwrap();
     let node = view.lookup(NodeId::ROOT, b"file").unwrap().attr.node;
     assert_eq!(get(&view, node), b"there");
-    assert_eq!(errno(view.write(node, 0, b"x", Privileges::Keep)), Errno::ROFS);
+    assert_eq!(errno(view.write(node, 0, b"x", Privileges::Keep, Origin::Application)), Errno::ROFS);
     assert_eq!(errno(view.create(ME, NodeId::ROOT, b"new", 0o644, Access::ReadWrite)), Errno::ROFS);
     assert_eq!(errno(view.unlink(NodeId::ROOT, b"file")), Errno::ROFS);
     assert_eq!(
@@ -441,7 +434,7 @@ fn what_another_program_has_overwritten_is_seen_once_a_change_was_refused() {
     let generation = view.lookup(NodeId::ROOT, b"file").unwrap().generation;
     // In place, as the article's program does it: an empty file with another IV.
     std::fs::write(dir.path().join("file.enc"), [&[0; 8][..], &[9; 16]].concat()).unwrap();
-    let write = |data: &[u8]| view.write(node, 0, data, Privileges::Keep);
+    let write = |data: &[u8]| view.write(node, 0, data, Privileges::Keep, Origin::Application);
     assert_eq!(errno(write(b"meant for another")), Errno::STALE);
     let found = view.lookup(NodeId::ROOT, b"file").unwrap();
     assert_eq!((found.attr.node, found.attr.size), (node, 0));
@@ -458,7 +451,7 @@ fn what_another_program_has_overwritten_is_kept_beside_what_was_changed_here() {
     let view = recipe_view(dir.path());
     let node = put(&view, NodeId::ROOT, b"file", b"first");
     view.flush(node).unwrap();
-    view.write(node, 0, b"ours!", Privileges::Keep).unwrap();
+    view.write(node, 0, b"ours!", Privileges::Keep, Origin::Application).unwrap();
     // In place, as the article's program does it: an empty file with another IV.
     std::fs::write(dir.path().join("file.enc"), [&[0; 8][..], &[9; 16]].concat()).unwrap();
     view.flush(node).unwrap();
@@ -491,7 +484,7 @@ fn a_late_release_stores_nothing_half_written() {
     view.setattr(ME, node, &empty).unwrap();
     view.release(node, Access::ReadWrite).unwrap();
     assert_eq!(on_disk(), first);
-    view.write(node, 0, b"second", Privileges::Keep).unwrap();
+    view.write(node, 0, b"second", Privileges::Keep, Origin::Application).unwrap();
     assert_eq!(on_disk(), first);
     view.release(node, Access::ReadWrite).unwrap();
     assert_ne!(on_disk(), first, "the last one does");

@@ -140,6 +140,15 @@ pub enum Privileges {
     Kill(Caller),
 }
 
+/// Where a write comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From an application: it changes the file's times.
+    Application,
+    /// From the kernel's cache, which has changed the times already and sends them by themselves.
+    Cache,
+}
+
 /// How an attribute is to be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetXattr {

@@ -6,7 +6,7 @@ use crate::keys::{ContentKey, FileKeys, MasterKey, Names};
 use crate::record::{End, Header, Holes, RecordCipher, RecordNo, cipher_len};
 use crate::secret::Secret;
 use crate::vault::Vault;
-use crate::view::{Access, Caller, NodeId, Options, Ownership, Privileges, SetXattr, View};
+use crate::view::{Access, Caller, NodeId, Options, Origin, Ownership, Privileges, SetXattr, View};
 use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -67,7 +67,7 @@ impl Scene {
             put(&view, parent, name, &noise(len));
         }
         let holed = put(&view, two, b"holed", b"");
-        view.write(holed, 60_000, b"behind", Privileges::Keep).unwrap();
+        view.write(holed, 60_000, b"behind", Privileges::Keep, Origin::Application).unwrap();
         view.symlink(ME, two, b"link", b"../somewhere").unwrap();
         view.setxattr(holed, b"user.colour", b"red", SetXattr::Any).unwrap();
         view.setxattr(two, b"user.shape", b"round", SetXattr::Any).unwrap();
@@ -183,7 +183,7 @@ fn keep(found: &Mutex<Vec<Finding>>, event: &Event<'_>) {
 pub(super) fn put(view: &View, parent: NodeId, name: &[u8], data: &[u8]) -> NodeId {
     let node = view.create(ME, parent, name, 0o644, Access::ReadWrite).unwrap().attr.node;
     if !data.is_empty() {
-        view.write(node, 0, data, Privileges::Keep).unwrap();
+        view.write(node, 0, data, Privileges::Keep, Origin::Application).unwrap();
     }
     node
 }

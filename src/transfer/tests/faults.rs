@@ -149,7 +149,7 @@ fn what_changes_meanwhile_gets_no_name() {
     let (summary, end, said) = with_action_before_sync(&pair, || {
         let source = pair.source();
         assert_eq!(at(&source, "file"), Some(node));
-        source.write(node, 3, b"new", Privileges::Keep).unwrap();
+        source.write(node, 3, b"new", Privileges::Keep, Origin::Application).unwrap();
     });
     assert_eq!((summary.files, summary.failed, end), (0, 1, End::Complete));
     assert_eq!(said, [format!("file: {}", Problem::Differs)]);
@@ -170,7 +170,7 @@ fn what_changed_since_is_not_removed() {
         if changes == 7 && matches!(event, Event::Change) {
             let source = pair.source();
             let node = at(&source, "file").unwrap();
-            source.write(node, 0, b"after", Privileges::Keep).unwrap();
+            source.write(node, 0, b"after", Privileges::Keep, Origin::Application).unwrap();
         }
         ControlFlow::Continue(())
     });

@@ -9,7 +9,7 @@ use super::*;
 use crate::keys::{self, MasterKey};
 use crate::secret::Secret;
 use crate::vault::Vault;
-use crate::view::{Access, Attr, Fill, NodeId, Options, Ownership, Privileges, SetAttr, SetTime, SetXattr, Time};
+use crate::view::{Access, Attr, Fill, NodeId, Options, Origin, Ownership, Privileges, SetAttr, SetTime, SetXattr, Time};
 use rustix::fs::{FileType, Mode, OFlags};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -115,7 +115,7 @@ fn policy(originals: Originals) -> Policy {
 fn put(view: &View, parent: NodeId, name: &[u8], data: &[u8]) -> NodeId {
     let node = view.create(ME, parent, name, 0o644, Access::ReadWrite).unwrap().attr.node;
     if !data.is_empty() {
-        view.write(node, 0, data, Privileges::Keep).unwrap();
+        view.write(node, 0, data, Privileges::Keep, Origin::Application).unwrap();
     }
     node
 }

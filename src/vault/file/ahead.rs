@@ -6,13 +6,11 @@ use super::VaultFile;
 use super::run::{Run, bytes};
 use super::unlocked::Unlocked;
 use super::write::end_of;
-use crate::error::Result;
-use crate::folder::{Late, Sealed, Sealer};
+use crate::folder::Sealer;
 use crate::record::{End, Position, RECORD_LEN};
 use crate::sys::block::Block;
-use crate::sys::disk::Disk;
 use parking_lot::RwLock;
-use rustix::io::Errno;
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -33,68 +31,32 @@ impl Ahead {
         self.sealed.set(sealed);
         copy
     }
-}
 
-impl Sealed for Ahead {
-    fn open(&self) -> Result<Vec<u8>> {
-        let sealed = self.sealed.take().ok_or(Errno::IO)?;
-        let mut plain = vec![0; self.run.len];
-        let opened = self.unlocked.open_run(self.run, sealed.bytes(), &mut plain);
-        self.sealed.set(Some(sealed));
-        opened?;
-        Ok(plain)
-    }
-}
-
-impl VaultFile {
-    /// Writes what comes late: the records that were sealed ahead, if there are any and they are what has to be written.
-    pub(super) fn write_sealed(&mut self, disk: &dyn Disk, late: &Late<'_>) -> Result<()> {
-        let is_written = late.ahead().map_or(Ok(false), |ahead| self.write_ahead(disk, ahead))?;
-        match is_written {
-            true => Ok(()),
-            false => self.write(disk, late.offset, &late.data()?),
-        }
-    }
-
-    /// Writes the records that were sealed ahead, if they belong over whole records, or from the last one on, and have the file's keys. Returns whether it did.
-    fn write_ahead(&mut self, disk: &dyn Disk, ahead: &Ahead) -> Result<bool> {
-        let (run, len) = (ahead.run, self.ready(disk)?);
-        let (from, to) = (run.plain_offset(), run.plain_offset() + bytes(run.len));
-        let is_over = to <= len && Run::touched(from, to, len) == run;
-        let is_behind = to > len && len > 0 && run.first == self.last_record();
-        if !is_over && !is_behind {
-            return Ok(false);
-        }
-        if is_behind {
-            // Opened before it is replaced (as in `grow`). Where another program has changed the file, its keys are found to be others by that.
-            self.open_tail(disk)?;
-        }
-        let unlocked = self.unlock(disk)?;
-        if !ahead.unlocked.has_keys_of(&unlocked) {
-            return Ok(false);
-        }
-        let Some(mut sealed) = ahead.sealed.take() else {
-            return Ok(false);
-        };
-        if is_over {
-            self.put_block(disk, run.first, &mut sealed)?;
-            self.are_written(run);
-        } else {
-            // The file ends with a record that holds no byte.
-            let end = Run::to_end(to, to);
-            unlocked.seal(end, &[], sealed.more(end.sealed_len()));
-            self.append_sealed(disk, Run::to_end(from, to), sealed.bytes(), &unlocked)?;
-        }
-        self.forbid_holes(disk);
-        Ok(true)
+    /// The sealed records of `run`, if that is what was sealed ahead, with the keys of `unlocked`. They can be had once.
+    fn take(&self, run: Run, unlocked: &Unlocked) -> Option<Block> {
+        let fit = self.run == run && self.unlocked.has_keys_of(unlocked);
+        self.sealed.take().filter(|_| fit)
     }
 }
 
 impl Unlocked {
-    /// `plain` as the records of `run`.
-    pub(super) fn sealed(&self, run: Run, plain: &[u8]) -> Block {
-        let mut sealed = Block::of(run.sealed_len());
-        self.seal(run, plain, sealed.bytes_mut());
+    /// `plain` as the records of `run`: those that were sealed ahead, if they are these.
+    pub(super) fn sealed(&self, run: Run, plain: &[u8], ahead: Option<&Ahead>) -> Block {
+        ahead.and_then(|ahead| ahead.take(run, self)).unwrap_or_else(|| {
+            let mut sealed = Block::of(run.sealed_len());
+            self.seal(run, plain, sealed.bytes_mut());
+            sealed
+        })
+    }
+
+    /// As [`sealed`](Self::sealed), of a run up to the last record: what was sealed ahead may be all but that one, which holds no byte then.
+    pub(super) fn sealed_to_end(&self, run: Run, plain: &[u8], ahead: Option<&Ahead>) -> Block {
+        let inner = Run { end: End::Inner, ..run };
+        let Some(mut sealed) = ahead.and_then(|ahead| ahead.take(inner, self)) else {
+            return self.sealed(run, plain, None);
+        };
+        let last = Run::to_end(run.plain_offset() + bytes(run.len), run.plain_offset() + bytes(run.len));
+        self.seal(last, &[], sealed.more(last.sealed_len()));
         sealed
     }
 }
@@ -121,14 +83,14 @@ impl SealsAhead {
             len: data.len(),
             end: End::Inner,
         };
-        let sealed = Cell::new(Some(unlocked.sealed(run, data)));
+        let sealed = Cell::new(Some(unlocked.sealed(run, data, None)));
         Some(Ahead { unlocked, run, sealed })
     }
 }
 
 impl Sealer for SealsAhead {
-    fn seal(&self, offset: u64, data: &[u8]) -> Option<Box<dyn Sealed>> {
-        let ahead: Box<dyn Sealed> = Box::new(self.seal(offset, data)?);
+    fn seal(&self, offset: u64, data: &[u8]) -> Option<Box<dyn Any>> {
+        let ahead: Box<dyn Any> = Box::new(self.seal(offset, data)?);
         Some(ahead)
     }
 }

@@ -1,6 +1,7 @@
 //! Making a file longer: appending, gaps that become holes, and taking it all back when the disk is full.
 
 use super::VaultFile;
+use super::ahead::Ahead;
 use super::known::KnownHoles;
 use super::pending::write_full;
 use super::run::{Run, bytes, further};
@@ -22,8 +23,8 @@ enum Gap {
 }
 
 impl VaultFile {
-    /// Writes `data` at `offset`, where it ends beyond the end of the file. Zeros fill what lies between; `data` may be nothing but them.
-    pub(super) fn grow(&mut self, disk: &dyn Disk, offset: u64, data: &[u8]) -> Result<()> {
+    /// Writes `data` at `offset`, where it ends beyond the end of the file. Zeros fill what lies between; `data` may be nothing but them. It may have been sealed `ahead`.
+    pub(super) fn grow(&mut self, disk: &dyn Disk, offset: u64, data: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         let len = offset + bytes(data.len());
         // Opened before it is replaced (as in `store`), merged with what is appended, and put back if that fails.
         let mut tail = self.open_tail(disk)?.to_vec();
@@ -35,10 +36,10 @@ impl VaultFile {
         };
         match gap {
             Gap::None => {
-                self.append(disk, run, plain, &tail)?;
+                self.append(disk, run, plain, &tail, ahead)?;
                 self.are_written(run);
             }
-            Gap::Holes => self.leap(disk, run, plain, &tail)?,
+            Gap::Holes => self.leap(disk, run, plain, &tail, ahead)?,
         }
         tail.clear();
         tail.extend_from_slice(tail_of(plain));
@@ -90,7 +91,7 @@ impl VaultFile {
     }
 
     /// Writes the records of `run`, which begins with the old last record or before it, or at the beginning of an empty file: with one write.
-    fn append(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8]) -> Result<()> {
+    fn append(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         if self.length() == 0 {
             let unlocked = Unlocked::fresh(&self.content, Holes::Forbidden);
             let mut scratch = Scratch::take();
@@ -103,29 +104,14 @@ impl VaultFile {
             return Ok(());
         }
         let unlocked = self.unlock(disk)?;
-        let block = unlocked.sealed(run, plain);
-        self.put_behind(disk, run, block.bytes(), &unlocked, tail)
-    }
-
-    /// Writes the records of `run`, which is one of whole records and one that holds no byte, from the last record on: they are `sealed`.
-    pub(super) fn append_sealed(&mut self, disk: &dyn Disk, run: Run, sealed: &[u8], unlocked: &Unlocked) -> Result<()> {
-        let mut tail = self.open_tail(disk)?.to_vec();
-        self.put_behind(disk, run, sealed, unlocked, &tail)?;
-        self.are_written(run);
-        tail.clear();
-        self.tail = Some(tail);
-        self.size = Size::Whole(run.plain_offset() + bytes(run.len));
-        Ok(())
-    }
-
-    /// Writes the records of `run` from the last one on, whose plaintext is `tail`, or from before it on. They are `sealed`.
-    fn put_behind(&mut self, disk: &dyn Disk, run: Run, sealed: &[u8], unlocked: &Unlocked, tail: &[u8]) -> Result<()> {
+        let block = unlocked.sealed_to_end(run, plain, ahead);
+        let sealed = block.bytes();
         write_full(disk, sealed, run.cipher_offset()).map_err(|torn| {
             if torn.written > 0 {
                 self.cut_back(disk);
             }
             if run.cipher_offset() + bytes(torn.written) > self.last_record().cipher_offset() {
-                self.put_last_back(disk, unlocked, tail);
+                self.put_last_back(disk, &unlocked, tail);
             } else {
                 self.mend(disk, run.first, sealed, torn.written);
             }
@@ -136,11 +122,11 @@ impl VaultFile {
     /// Writes the records of `run`, which begins beyond the old last record, so that there are holes in between.
     ///
     /// The old last record is replaced last: until then the file needs only to be cut to be what it was.
-    fn leap(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8]) -> Result<()> {
+    fn leap(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], tail: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         if self.length() == 0 {
             let unlocked = Unlocked::fresh(&self.content, Holes::Allowed);
             self.write_beyond(disk, &unlocked.header(&self.content), 0)?;
-            let sealed = unlocked.sealed(run, plain);
+            let sealed = unlocked.sealed_to_end(run, plain, None);
             self.write_beyond(disk, sealed.bytes(), run.cipher_offset())?;
             let unlocked = self.remember(unlocked);
             self.known_holes = Some(KnownHoles::none(unlocked));
@@ -150,7 +136,7 @@ impl VaultFile {
         let unlocked = self.allow_holes(disk)?;
         let last = self.last_record();
         self.are_holes(further(last, usize::from(!tail.is_empty()))..run.first);
-        let sealed = unlocked.sealed(run, plain);
+        let sealed = unlocked.sealed_to_end(run, plain, ahead);
         self.write_beyond(disk, sealed.bytes(), run.cipher_offset())?;
         let mut scratch = Scratch::take();
         let filled = fill_up(&unlocked, last, tail, scratch.of(SEALED_LEN));

@@ -54,7 +54,7 @@ impl VaultFile {
             return Ok(());
         }
         range.fill(0);
-        self.store(disk, run, plain)
+        self.store(disk, run, plain, None)
     }
 
     /// Sees to it that the header on disk says that the file has holes.

@@ -200,8 +200,11 @@ impl Contents for VaultFile {
     }
 
     fn write_late(&mut self, file: BorrowedFd<'_>, late: &Late<'_>) -> Result<()> {
-        let to = late.offset.saturating_add(bytes(late.len));
-        self.change_at(&file, Mtime::Kept, late.len, to, |this, disk| this.write_sealed(disk, late))
+        let (offset, data) = (late.offset, late.data);
+        let to = offset.saturating_add(bytes(data.len()));
+        self.change_at(&file, Mtime::Kept, data.len(), to, |this, disk| {
+            this.write_sealed(disk, offset, data, late.ahead())
+        })
     }
 
     fn sealer(&self) -> Option<Arc<dyn Sealer>> {

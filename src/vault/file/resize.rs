@@ -20,7 +20,7 @@ impl VaultFile {
         match len.cmp(&self.ready(disk)?) {
             Ordering::Less => self.shrink(disk, len)?,
             Ordering::Equal => return Ok(()),
-            Ordering::Greater => self.grow(disk, len, &[])?,
+            Ordering::Greater => self.grow(disk, len, &[], None)?,
         }
         self.forbid_holes(disk);
         Ok(())

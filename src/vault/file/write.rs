@@ -1,6 +1,7 @@
 //! Writing bytes: whole records as they are, others merged with what they hold.
 
 use super::VaultFile;
+use super::ahead::Ahead;
 use super::run::{Run, bytes};
 use super::scratch::Scratch;
 use crate::error::Result;
@@ -11,25 +12,30 @@ use rustix::io::Errno;
 impl VaultFile {
     /// Writes `data` at `offset`.
     pub(super) fn write(&mut self, disk: &dyn Disk, offset: u64, data: &[u8]) -> Result<()> {
+        self.write_sealed(disk, offset, data, None)
+    }
+
+    /// As [`write`](Self::write), where it may have been sealed ahead.
+    pub(super) fn write_sealed(&mut self, disk: &dyn Disk, offset: u64, data: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         if data.is_empty() {
             return Ok(());
         }
         let to = end_of(offset, bytes(data.len()))?;
         let len = self.ready(disk)?;
         match to > len {
-            true => self.grow(disk, offset, data)?,
-            false => self.overwrite(disk, offset, data)?,
+            true => self.grow(disk, offset, data, ahead)?,
+            false => self.overwrite(disk, offset, data, ahead)?,
         }
         self.forbid_holes(disk);
         Ok(())
     }
 
     /// Writes `data` over bytes that are there.
-    fn overwrite(&mut self, disk: &dyn Disk, offset: u64, data: &[u8]) -> Result<()> {
+    fn overwrite(&mut self, disk: &dyn Disk, offset: u64, data: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         let (to, len) = (offset + bytes(data.len()), self.length());
         let run = Run::touched(offset, to, len);
         if run.plain_offset() == offset && run.len == data.len() {
-            return self.store(disk, run, data);
+            return self.store(disk, run, data, ahead);
         }
         let first = Run::touched(offset, offset + 1, len);
         let last = Run::touched(to - 1, to, len);
@@ -43,7 +49,7 @@ impl VaultFile {
         }
         let within = Position::of(offset).within;
         plain[within..within + data.len()].copy_from_slice(data);
-        self.store(disk, run, plain)
+        self.store(disk, run, plain, None)
     }
 
     /// Opens the single record of `run`.
@@ -57,14 +63,14 @@ impl VaultFile {
         }
     }
 
-    /// Seals `plain` as the records of `run`, and writes them over those that are there.
-    pub(super) fn store(&mut self, disk: &dyn Disk, run: Run, plain: &[u8]) -> Result<()> {
+    /// Seals `plain` as the records of `run`, if that was not done ahead, and writes them over those that are there.
+    pub(super) fn store(&mut self, disk: &dyn Disk, run: Run, plain: &[u8], ahead: Option<&Ahead>) -> Result<()> {
         if run.end == End::Last {
             // Opened before it is replaced, lest a file that was cut in the middle of a record become a good one.
             self.open_tail(disk)?;
         }
         let unlocked = self.unlock(disk)?;
-        let mut sealed = unlocked.sealed(run, plain);
+        let mut sealed = unlocked.sealed(run, plain, ahead);
         let result = self.put_block(disk, run.first, &mut sealed);
         if result.is_ok() {
             self.are_written(run);

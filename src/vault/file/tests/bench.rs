@@ -155,12 +155,9 @@ impl<'a> Bench<'a> {
         let (len, fill) = (records * RECORD_LEN, rng.random());
         let late = Op::Write { offset, len, fill };
         let data = late.data(len, fill);
-        let mut written = Late::sealed(offset, &data, &SealsAhead::of(&self.file));
-        if rng.random() {
-            written = written.detach();
-        }
+        let ahead = SealsAhead::of(&self.file).seal(offset, &data);
         self.step(between, &disk_len);
-        self.file.write_sealed(self.disk, &written).unwrap();
+        self.file.write_sealed(self.disk, offset, &data, ahead.as_ref()).unwrap();
         late.apply(&mut self.model);
         self.compare(offset, len);
         assert_eq!(disk_len(), cipher_len(bytes(self.model.len())), "{late:?} after {between:?}");
