@@ -46,8 +46,10 @@ class Kind:
         elif self.name == "cryfs":
             # Asked twice when the folder is new.
             self.run("cryfs", self.cipher, self.plain, input=PASSWORD)
-        elif self.name == "passthrough":
-            self.run(self.tools.passthrough, "-o", f"source={self.cipher},writeback,cache=always,timeout=1", self.plain)
+        elif self.name in ("passthrough", "passthrough+"):
+            # With the second one the kernel checks permissions by itself and passes extended attributes on, as it does with plainview.
+            more = ",default_permissions,xattr" if self.name == "passthrough+" else ""
+            self.run(self.tools.passthrough, "-o", f"source={self.cipher},writeback,cache=always,timeout=1{more}", self.plain)
         elif self.name == "bare":
             self.run("mount", "--bind", self.cipher, self.plain)
         while not is_mounted(self.plain):
@@ -210,7 +212,7 @@ def wait_for(kind, options):
         yield "SQLite commits", commits(at("base.sqlite"), options.ms / 1000 / TURNS)
 
 
-NAMES = ["plainview", "gocryptfs", "encfs", "securefs", "cryfs", "passthrough", "bare"]
+NAMES = ["plainview", "gocryptfs", "encfs", "securefs", "cryfs", "passthrough", "passthrough+", "bare"]
 PEERS = NAMES[1:5]
 
 

@@ -7,7 +7,7 @@
 #     --rounds N    how often each is measured (default 3); medians are shown
 #     --small       a tenth of the work: a look, not a measurement
 #     --write       put the table into docs/performance.md and draw docs/performance.svg
-#     NAME          only these of: plainview gocryptfs encfs securefs cryfs passthrough bare
+#     NAME          only these of: plainview gocryptfs encfs securefs cryfs passthrough passthrough+ bare
 #
 # At the end it counts, for each operation on a plainview mount, the requests of the kernel and the system calls on the vault (scripts/count.py).
 #

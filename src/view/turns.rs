@@ -58,7 +58,12 @@ impl Drop for Turn<'_> {
         writes.retain(|write| write.thread.id() != own);
         // They look again, whether there is another one to wait for.
         let next = writes.iter().filter(|write| write.offset == self.end);
-        next.for_each(|write| write.thread.unpark());
+        let woken = next.map(|write| write.thread.unpark()).count();
+        drop(writes);
+        if woken > 0 {
+            // A thread that is woken may have to wait for the processor of the one that woke it, although another one has nothing to do (docs/performance.md). More wait for that one.
+            thread::yield_now();
+        }
     }
 }
 
